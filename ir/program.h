@@ -1,0 +1,57 @@
+/* The Program: kernels in order, buffers with their offsets in one arena. */
+#ifndef NETC_PROGRAM_H
+#define NETC_PROGRAM_H
+
+#include "graph.h"
+#include "kernel.h"
+
+typedef enum { BUFFER_VARIABLE, BUFFER_RESULT, BUFFER_TRANSIENT } BufferKind;
+
+typedef struct Buffer {
+    BufferKind kind;
+    const char *name;
+    Type type;          /* logical */
+    int axes[MAX_RANK]; /* layout: logical axes from the outermost in memory to the innermost */
+    Variable *variable; /* VARIABLE */
+    int first, last;    /* calls, in the program's order of all phases */
+    int64_t offset;     /* bytes in the arena, at the planned batch */
+} Buffer;
+
+typedef struct Call {
+    int kernel; /* in program->kernel */
+    int *buffer; /* program->buffer ids, one a kernel buffer */
+    int64_t *argument; /* kernel->arguments - 1 of them: without the batch */
+    const char *name; /* for people: the node's path */
+} Call;
+
+typedef struct ProgramResult {
+    ResultKind kind;
+    const char *name;
+    int buffer;
+} ProgramResult;
+
+typedef struct ProgramPhase {
+    int first, count; /* calls */
+    LIST(ProgramResult) result;
+} ProgramPhase;
+
+typedef struct Program {
+    Arena *arena;
+    Model *model;
+    LIST(Kernel *) kernel; /* different ones only */
+    LIST(Buffer) buffer;
+    LIST(Call) call;
+    ProgramPhase phase[PHASE_COUNT];
+    int64_t batch; /* planned for batches up to this */
+    int64_t arena_bytes, bound_bytes;
+    int bound_call;
+} Program;
+
+void program_print(Text *text, const Program *program);     /* kernels and calls, for people: --emit=kernels */
+void program_print_plan(Text *text, const Program *program); /* --emit=plan */
+const char *program_fault(const Program *program);
+
+/* The descriptor that the runtime reads: see runtime/descriptor.h. */
+void program_descriptor(Text *text, const Program *program);
+
+#endif

@@ -1,0 +1,47 @@
+/* What a compiled program is: one constant text, the descriptor, and a table of kernels. The compiler writes the text
+   (ir/program_descriptor.c), the runtime reads it at start (descriptor.c); every backend emits the same bytes.
+
+   Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT^POWER, meaning
+   COUNT · batch^POWER; a number is decimal. In this order:
+
+     netc-descriptor 1
+     model "lenet" hash "8f…16 hex digits" version "0.1.0" cpu "x86-64-v3" needs "avx2,fma,f16c,bmi2" batch 64
+     training "lenet" epochs 10 seed 1 patience 0 best ""           (absent without a `train`)
+     source "train" "mnist"                                          (0 or more)
+     argument "path" string "examples/data/mnist"                    (0 or more after each source)
+     argument "limit" number 3
+     field BUFFER                                                    (the source's fields, in order)
+     option "lr" BUFFER                                              (a f32 scalar: NaN unless given)
+     buffer KIND "conv1.weight" DTYPE RANK SIZE… axes AXIS… life FIRST LAST at OFFSET [of BUFFER]
+     kernel "conv1_3" items OUTER COUNT^POWER DIVISOR flops F bytes B
+     phase "step" FIRST COUNT                                        (init step test finish predict; absent ones too)
+     result KIND "loss" BUFFER                                       (0 or more after each phase; loss metric output)
+     call KERNEL "conv1" buffers N BUFFER… arguments N VALUE…        (all calls, in the order of the phases)
+     end
+
+   Buffers, kernels and calls are numbered from 0 in the order of their lines (so a `field` may name a later line).
+   KIND of a buffer: param state slot metric input scalar result transient. The first six keep their contents from
+   phase to phase; a result and an input must survive until the phase's end; a transient lives from call FIRST to
+   call LAST. `axes` is the layout: logical axes from the outermost in memory to the innermost; checkpoints, data and
+   results are in logical order. OFFSET is in bytes in one arena, valid for batches up to the model line's; for a larger
+   batch the runtime plans anew by plan_memory(). `of` names a slot's parameter. A kernel has
+   items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and bytes at the model line's batch. */
+#ifndef NETC_DESCRIPTOR_H
+#define NETC_DESCRIPTOR_H
+
+#include <stdint.h>
+
+/* Does the items [begin, end) of one call. argument[0] is the batch, then the call's own. */
+typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
+
+/* The whole program, train to bench, by the command line. Returns the exit status. */
+int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv);
+
+/* The same where kernels are not plain functions: the interpreter, a device. */
+typedef struct NetcEngine {
+    void (*call)(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
+    void *context;
+} NetcEngine;
+int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv);
+
+#endif
