@@ -24,7 +24,7 @@ typedef struct ScalarInfo {
     const char *c; /* NULL: an expanding row */
     int arity;
     bool boolean; /* the result is bool whatever the operands */
-    Expr *(*expand)(Exprs *pool, Expr **operand); /* f32 operands; NULL: a primitive row */
+    Expr *(*expand)(Exprs *pool, Expr **operand); /* see scalar_expand.c; NULL: a primitive row */
 } ScalarInfo;
 extern const ScalarInfo scalar_info[SCALAR_COUNT];
 

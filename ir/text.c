@@ -58,7 +58,8 @@ void text_quote(Text *text, const char *string)
     for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
         if (*c == '"' || *c == '\\')
             text_printf(text, "\\%c", *c);
-        else if (*c < 32 || *c >= 127 || *c == '?' || *c == '*' || *c == '/') /* no trigraph, no end of a comment */
+        else if (*c < 32 || *c >= 127 || *c == '?' || *c == '*' ||
+                 *c == '/') /* no trigraph, no end of a comment */
             text_printf(text, "\\%03o", *c);
         else
             text_printf(text, "%c", *c);

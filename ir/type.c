@@ -64,8 +64,8 @@ bool type_elements(const Type *type, Size *elements)
 {
     *elements = size_of(1);
     for (int d = 0; d < type->rank; d++)
-        if (type->dim[d].count < 0 || type->dim[d].count > MAX_DIM || !size_multiply(*elements, type->dim[d], elements) ||
-            elements->count > MAX_ELEMENTS)
+        if (type->dim[d].count < 0 || type->dim[d].count > MAX_DIM ||
+            !size_multiply(*elements, type->dim[d], elements) || elements->count > MAX_ELEMENTS)
             return false;
     return true;
 }
