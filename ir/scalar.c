@@ -99,21 +99,16 @@ VALUE_FUNCTION_BEGIN(value_i8, i64)
 #include "scalar.def"
 VALUE_FUNCTION_END
 #undef T
-
-#define T bool
-VALUE_FUNCTION_BEGIN(value_bool, i64)
-#include "scalar.def"
-VALUE_FUNCTION_END
-#undef T
 #undef W
 #undef SCALAR
 #undef EXPAND
 
+/* Bool shares u8's row: of the functions that it has, none leaves 0 and 1. */
 Cell scalar_value(ScalarOp op, DType operands, Cell a, Cell b, Cell c)
 {
     static Cell (*const value[DTYPE_COUNT])(ScalarOp, Cell, Cell, Cell) = {
-        [DTYPE_BOOL] = value_bool, [DTYPE_I8] = value_i8,   [DTYPE_U8] = value_u8,   [DTYPE_I32] = value_i32,
-        [DTYPE_U32] = value_u32,   [DTYPE_I64] = value_i64, [DTYPE_F32] = value_f32, [DTYPE_F64] = value_f64,
+        [DTYPE_BOOL] = value_u8, [DTYPE_I8] = value_i8,   [DTYPE_U8] = value_u8,   [DTYPE_I32] = value_i32,
+        [DTYPE_U32] = value_u32, [DTYPE_I64] = value_i64, [DTYPE_F32] = value_f32, [DTYPE_F64] = value_f64,
     };
     return value[operands](op, a, b, c);
 }

@@ -1,6 +1,7 @@
-/* The scalar functions that are made of others: each spells itself for its operands by primitive rows of scalar.def,
-   without branches, so that every backend computes the same bits. expr_expand() calls them, for f32 and integers; in f64
-   programs (the reference) exp, log, tanh, erf, sin, cos and pow stay as they are and the interpreter asks libm. */
+/* The scalar functions that are made of others: each spells itself for its operands by primitive rows of
+   scalar.def, without branches, so that every backend computes the same bits. expr_expand() calls them, for
+   f32 and integers; in f64 programs (the reference) exp, log, tanh, erf, sin, cos and pow stay as they are
+   and the interpreter asks libm. */
 #ifndef NETC_SCALAR_EXPAND_H
 #define NETC_SCALAR_EXPAND_H
 
