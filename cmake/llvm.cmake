@@ -1,0 +1,26 @@
+# The library `llvm`: LLVM's C API, 22 first, 19 as the oldest that works. -DLLVM_CONFIG=… chooses another.
+find_program(LLVM_CONFIG NAMES llvm-config-22 llvm-config-21 llvm-config-20 llvm-config-19 llvm-config)
+if(NOT LLVM_CONFIG)
+  message(FATAL_ERROR "llvm-config not found: install llvm-22-dev or llvm-19-dev (tools/build does), or set -DLLVM_CONFIG=PATH")
+endif()
+function(llvm_ask variable)
+  execute_process(COMMAND ${LLVM_CONFIG} ${ARGN} OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE
+    COMMAND_ERROR_IS_FATAL ANY)
+  set(${variable} "${said}" PARENT_SCOPE)
+endfunction()
+
+llvm_ask(LLVM_VERSION --version)
+if(LLVM_VERSION VERSION_LESS 19)
+  message(FATAL_ERROR "${LLVM_CONFIG} is LLVM ${LLVM_VERSION}; netc needs 19 or newer")
+endif()
+llvm_ask(LLVM_INCLUDE --includedir)
+llvm_ask(LLVM_LIBRARY_DIR --libdir)
+llvm_ask(LLVM_BIN --bindir)
+llvm_ask(LLVM_LIBS --link-shared --libs)
+separate_arguments(LLVM_LIBS UNIX_COMMAND "${LLVM_LIBS}")
+message(STATUS "LLVM ${LLVM_VERSION}: ${LLVM_CONFIG}")
+
+add_library(llvm INTERFACE)
+target_include_directories(llvm SYSTEM INTERFACE ${LLVM_INCLUDE})
+target_link_directories(llvm INTERFACE ${LLVM_LIBRARY_DIR})
+target_link_libraries(llvm INTERFACE ${LLVM_LIBS})
