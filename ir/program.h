@@ -4,6 +4,7 @@
 
 #include "graph.h"
 #include "kernel.h"
+#include "target.h"
 
 typedef enum { BUFFER_VARIABLE, BUFFER_RESULT, BUFFER_TRANSIENT } BufferKind;
 
@@ -38,6 +39,7 @@ typedef struct ProgramPhase {
 typedef struct Program {
     Arena *arena;
     Model *model;
+    const Target *target; /* the CPU that the kernels are made for */
     LIST(Kernel *) kernel; /* different ones only */
     LIST(Buffer) buffer;
     LIST(Call) call;

@@ -1,0 +1,55 @@
+/* Backends: what makes something from a Program. A Backend writes a file (--emit=NAME); an Engine runs the
+   kernels in this process (netc run --backend=NAME). One row each in backend.c; nothing else names them. */
+#ifndef NETC_BACKEND_H
+#define NETC_BACKEND_H
+
+#include "program.h"
+#include "target.h"
+
+/* Exit statuses of the compiler; a step that fails has reported why. */
+enum { STATUS_OK = 0, STATUS_INPUT = 1, STATUS_USAGE = 2, STATUS_INTERNAL = 3, STATUS_MISSING = 4 };
+
+typedef struct BackendOptions {
+    const Target *target;
+    int level;            /* -O0 … 3: compile time against speed, never other bits */
+    bool verify;          /* check what is built, too: always done where assertions are on */
+    const char *output;   /* the file to write; "-" is standard output */
+    const char *compiler; /* --cc: the C compiler that links; NULL is "cc" */
+    const char *library;  /* the runtime to link with; NULL is the libnetrt.a installed with this program */
+    const char *const *link_flags; /* further arguments for the linking compiler, then NULL; or NULL */
+    bool show_commands;            /* -v: the command that links, on diag->out */
+    Diagnostics *diag;
+} BackendOptions;
+
+typedef struct Backend {
+    const char *name;
+    const char *suffix; /* of the default output: ".s" */
+    const char *description;
+    int (*emit)(const Program *program, const BackendOptions *options); /* returns a status */
+} Backend;
+
+typedef struct Engine {
+    const char *name;
+    const char *description;
+    /* Makes ready to run; what it returns is passed to the others, and must not outlive the program. NULL:
+       failed, reported. */
+    void *(*start)(const Program *program, const BackendOptions *options);
+    /* Does the items [begin, end) of a kernel, from any thread; see kernel.h. */
+    void (*call)(void *engine, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
+                 int64_t end);
+    void (*stop)(void *engine);
+} Engine;
+
+extern const Backend backend_list[];
+extern const int backend_count;
+extern const Engine engine_list[];
+extern const int engine_count;
+
+/* NULL if there is none of that name. */
+const Backend *backend_find(const char *name);
+const Engine *engine_find(const char *name);
+
+/* Writes bytes to options->output. Returns a status. */
+int backend_write(const BackendOptions *options, const void *bytes, size_t count);
+
+#endif
