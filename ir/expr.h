@@ -109,7 +109,7 @@ bool expr_is_int(const Expr *e, int64_t *value);
 void expr_set_extent(Exprs *pool, int axis, Size extent);
 
 /* The constant s with e(axis + 1) - e(axis) = s for every value; false if there is none that can be proven. */
-bool expr_stride(Exprs *pool, Expr *e, int axis, int64_t *stride);
+bool expr_stride(const Expr *e, int axis, int64_t *stride);
 bool expr_uses_axis(const Expr *e, int axis);
 
 /* e with axes replaced: with[axis] for axis < count where not NULL. Shared parts stay shared. */

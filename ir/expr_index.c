@@ -356,7 +356,7 @@ Expr *expr_mod(Exprs *pool, Expr *a, Expr *b)
 /* ---- strides
  * ------------------------------------------------------------------------------------------------ */
 
-bool expr_stride(Exprs *pool, Expr *e, int axis, int64_t *stride)
+bool expr_stride(const Expr *e, int axis, int64_t *stride)
 {
     if (!expr_uses_axis(e, axis)) {
         *stride = 0;

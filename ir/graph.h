@@ -139,11 +139,12 @@ typedef struct OpInfo {
     const char *name;
     int inputs;
     OpClass class;
-    int attrs;
-    const char *attr[MAX_ATTRS];
+    const char *attrs; /* names of the attributes, separated by blanks */
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
 OpKind op_find(const char *name); /* OP_COUNT if there is none */
+int op_attrs(OpKind op);          /* how many attributes */
+const char *op_attr_name(OpKind op, int attr, int *length); /* not ended by NUL */
 
 Model *model_new(Arena *arena, const char *name);
 Variable *model_variable(Model *model, VariableKind kind, const char *name, Type type);
@@ -161,7 +162,9 @@ Node *graph_number(Graph *graph, DType dtype, double value); /* a scalar */
 Node *graph_size(Graph *graph, DType dtype, Size size);      /* a scalar: the value of a size at run time */
 Node *graph_variable(Graph *graph, Variable *variable);
 Node *graph_iota(Graph *graph, Type type, int axis); /* i32 of that shape: the index along axis */
-Node *graph_random(Graph *graph, Type shape, int64_t place, int word); /* u32 bits */
+/* u32 bits of Philox 4x32-10: word 0 … 3 of the block of (seed, step, place, sample, element). Reads the SCALAR variables
+   "seed" and "step", which it makes if need be. */
+Node *graph_random(Graph *graph, Type shape, int64_t place, int word);
 Node *graph_gradient(Graph *graph, Node *loss, Node *variable);
 Node *graph_unary(Graph *graph, OpKind op, Node *a);
 Node *graph_binary(Graph *graph, OpKind op, Node *a, Node *b);
@@ -175,6 +178,9 @@ Node *graph_sum_to(Graph *graph, Node *a, const Type *type); /* the transpose of
 
 /* NumPy's broadcasting of two shapes; false if they do not agree. */
 bool type_broadcast(const Type *a, const Type *b, Type *result);
+
+/* The type of a node from its op, inputs and attributes; false, with the reason in graph_why(), if the op refuses. */
+bool graph_infer(const Node *node, Type *type);
 
 /* The first fault of a graph or model in words, NULL if all invariants hold. */
 const char *graph_fault(const Graph *graph);

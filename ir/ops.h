@@ -1,0 +1,62 @@
+/* What an op is made of: the three functions its row names. Included by the op families (ops_*.c), autodiff and lower. */
+#ifndef NETC_OPS_H
+#define NETC_OPS_H
+
+#include "expr.h"
+#include "graph.h"
+
+/* A definition asks for the operands' elements and for reduced axes. Whether an operand's element is loaded or computed
+   on the spot is the reader's business (passes/lower.c), not the op's. */
+typedef struct Definer Definer;
+struct Definer {
+    Exprs *pool;
+    const Model *model;
+    Expr *(*read)(Definer *d, const Node *node, Expr *const *at);
+    int (*axis)(Definer *d, Size extent, Expr *dynamic);
+    Expr *(*argument)(Definer *d, int64_t value); /* a constant of the call, not of the kernel */
+    Expr *where; /* loads happen only where this holds; NULL: always */
+};
+
+typedef struct OpRule {
+    bool (*infer)(const Node *node, Type *type);
+    Expr *(*define)(Definer *d, const Node *node, Expr *const *at);
+    void (*gradient)(Graph *graph, Node *node, Node *dy, Node **dx);
+} OpRule;
+extern const OpRule op_rule[OP_COUNT];
+
+/* infer functions end in `return refuse("conv: kernel …", …)`. */
+bool refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *shape_text(const Type *type); /* for such messages; valid until the eighth call after */
+
+/* Reads an operand where `where` holds, else gives `otherwise`. */
+Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Expr *otherwise);
+
+/* A new reduced axis as an index; extent 1 has none: its index is 0. */
+Expr *reduce_axis(Definer *d, Size extent);
+void reduction_add(Reduction *reduction, const Expr *index);
+
+/* The contraction's sum of a·b over axes (expressions of reduce_axis), in that order, by fma; axes[0] is cut into shards
+   if it grows with the batch. */
+enum { MAX_SHARDS = 8, SHARD_TERMS = 128 };
+
+typedef struct ContractAxes {
+    int count;
+    Size extent[MAX_REDUCE_AXES];
+    Expr *at[MAX_REDUCE_AXES]; /* set by contract_axes: the index along each */
+    Reduction reduction;
+} ContractAxes;
+void contract_axes(Definer *d, ContractAxes *axes);
+
+/* Every function that a row of ops.def names. no_gradient does nothing: no gradient flows. */
+#define OP(kind, name, inputs, class, attrs, infer_, define_, gradient_)                                     \
+    bool infer_(const Node *node, Type *type);                                                               \
+    Expr *define_(Definer *d, const Node *node, Expr *const *at);                                            \
+    void gradient_(Graph *graph, Node *node, Node *dy, Node **dx);
+#define MAP(kind, name, inputs, gradient_) void gradient_(Graph *graph, Node *node, Node *dy, Node **dx);
+#include "ops.def"
+#undef OP
+#undef MAP
+bool infer_map(const Node *node, Type *type);
+Expr *define_map(Definer *d, const Node *node, Expr *const *at);
+
+#endif
