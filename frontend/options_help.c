@@ -1,0 +1,97 @@
+#include "options.h"
+
+#include <string.h>
+
+enum { HELP_COLUMN = 30 };
+
+void options_usage(FILE *out)
+{
+    fputs("usage: netc [OPTIONS] FILE.net              compile; makes the program ./FILE\n"
+          "       netc run [OPTIONS] FILE.net ARGS...  compile in memory and run: train, test, predict, "
+          "info, bench\n"
+          "       netc doc NAME                        explain a layer or an op\n",
+          out);
+}
+
+/* "left" padded to the column, then the help; on a line of its own if left is too long. */
+static void print_columns(FILE *out, const char *left, const char *help)
+{
+    if (strlen(left) < HELP_COLUMN)
+        fprintf(out, "%-*s%s\n", HELP_COLUMN, left, help);
+    else
+        fprintf(out, "%s\n%*s%s\n", left, HELP_COLUMN, "", help);
+}
+
+static void print_option(FILE *out, const OptionRow *row)
+{
+    char letter[5] = "   ", left[80];
+    if (row->letter)
+        snprintf(letter, sizeof letter, "-%c,", row->letter);
+    if (!row->argument)
+        snprintf(left, sizeof left, "  %s --%s", letter, row->name);
+    else if (*row->argument == '[')
+        snprintf(left, sizeof left, "  %s --%s[=%s", letter, row->name, row->argument + 1);
+    else
+        snprintf(left, sizeof left, "  %s --%s=%s", letter, row->name, row->argument);
+    print_columns(out, left, row->help);
+}
+
+void options_help(FILE *out)
+{
+    options_usage(out);
+    const char *group = "";
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (strcmp(group, option_row[i].group))
+            fprintf(out, "\n%s:\n", group = option_row[i].group);
+        print_option(out, &option_row[i]);
+    }
+}
+
+void options_help_rows(FILE *out, const char *title, const NamedRow *row, int count)
+{
+    fprintf(out, "%s:\n", title);
+    for (int i = 0; i < count; i++) {
+        char left[80];
+        snprintf(left, sizeof left, "  %s", row[i].name);
+        print_columns(out, left, row[i].help);
+    }
+}
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+enum { LONGEST_NAME = 40 };
+
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b. */
+static int edit_distance(const char *a, const char *b)
+{
+    int row[3][LONGEST_NAME + 1], rows = (int)strlen(a), columns = (int)strlen(b);
+    if (rows > LONGEST_NAME || columns > LONGEST_NAME)
+        return LONGEST_NAME;
+    for (int j = 0; j <= columns; j++)
+        row[0][j] = j;
+    for (int i = 1; i <= rows; i++) {
+        int *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= columns; j++) {
+            now[j] = least(before[j - 1] + (a[i - 1] != b[j - 1]), least(before[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = least(now[j], earlier[j - 2] + 1);
+        }
+    }
+    return row[rows % 3][columns];
+}
+
+const char *name_nearest(const char *name, const char *const *names, int count, size_t stride)
+{
+    const char *nearest = NULL;
+    int best = least((int)strlen(name) / 3, 3) + 1; /* a third of the letters wrong is no typing error */
+    for (int i = 0; i < count; i++) {
+        const char *candidate = *(const char *const *)((const char *)names + (size_t)i * stride);
+        int distance = edit_distance(name, candidate);
+        if (distance < best) {
+            best = distance;
+            nearest = candidate;
+        }
+    }
+    return nearest;
+}
