@@ -453,7 +453,8 @@ static Expr *expand_leaf(Exprs *pool, Expr *e, void *context)
     (void)context;
     if (e->kind != EXPR_APPLY || !scalar_info[e->op].expand)
         return e;
-    return scalar_info[e->op].expand(pool, e->arg);
+    Expr *made = scalar_info[e->op].expand(pool, e->arg);
+    return made ? made : e;
 }
 
 Expr *expr_expand(Exprs *pool, Expr *e) { return rewrite_all(pool, e, expand_leaf, NULL); }

@@ -24,7 +24,7 @@ typedef struct ScalarInfo {
     const char *c; /* NULL: an expanding row */
     int arity;
     bool boolean; /* the result is bool whatever the operands */
-    Expr *(*expand)(Exprs *pool, Expr **operand); /* see scalar_expand.c; NULL: a primitive row */
+    Expr *(*expand)(Exprs *pool, Expr **operand); /* see scalar_expand.h; NULL: a primitive row */
 } ScalarInfo;
 extern const ScalarInfo scalar_info[SCALAR_COUNT];
 
@@ -115,7 +115,7 @@ bool expr_uses_axis(const Expr *e, int axis);
 /* e with axes replaced: with[axis] for axis < count where not NULL. Shared parts stay shared. */
 Expr *expr_substitute(Exprs *pool, Expr *e, Expr *const *with, int count);
 
-/* e with every expanding scalar function spelled by primitive rows. */
+/* e with every expanding scalar function spelled by primitive rows; but exp and its like stay in f64: see scalar_expand.h. */
 Expr *expr_expand(Exprs *pool, Expr *e);
 
 void expr_print(Text *text, const Expr *e);

@@ -128,6 +128,8 @@ static Expr *two_to(Exprs *pool, Expr *count)
 /* The factor 2^n in two halves: the first product is exact, the second overflows or loses bits as it must. */
 Expr *expand_exp(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = at_most(pool, at_least(pool, operand[0], -104), 89);
     Power e = power_of_e(pool, x, 2 * 127);
     Expr *half = shift_right(pool, e.count, bits(pool, 1)), *rest = sub(pool, e.count, half);
@@ -138,6 +140,8 @@ Expr *expand_exp(Exprs *pool, Expr **operand)
 /* t / (t + 2) with t = e^2|x| - 1 = 2^n p + (2^n - 1), which keeps its digits near 0. */
 Expr *expand_tanh(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = operand[0], *one = real(pool, x, 1), *two = real(pool, x, 2);
     Expr *size = at_most(pool, magnitude(pool, x), 9.5); /* tanh 9.02 rounds to 1 */
     Power e = power_of_e(pool, mul(pool, size, two), 127);
@@ -149,6 +153,8 @@ Expr *expand_tanh(Exprs *pool, Expr **operand)
 /* Near 0 x + x P(x²); else 1 - e^(-t + t R(t)) with t = |x|: the form of N. Juffa's erff. */
 Expr *expand_erf(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = operand[0], *one = real(pool, x, 1), *t = magnitude(pool, x);
     /* |x| ≤ 0.925: to 2^-25.9 */
     Expr *near = POLYNOMIAL(pool, mul(pool, x, x), 0x1.06eba6p-3, -0x1.8126e6p-2, 0x1.ce1a4cp-4,
@@ -186,6 +192,8 @@ static Parts split(Exprs *pool, Expr *x, uint32_t low)
 /* e ln 2 + log(1 + f), smallest parts first. */
 Expr *expand_log(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = operand[0], *zero = real(pool, x, 0);
     Parts parts = split(pool, x, 0x3f2aaaab); /* 2/3 ≤ m < 4/3 */
     Expr *f = sub(pool, parts.m, real(pool, x, 1)), *f2 = mul(pool, f, f);
@@ -245,12 +253,19 @@ static Expr *sine(Exprs *pool, Turn turn, uint32_t quarters)
 
 Expr *expand_sin(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = operand[0];
     Expr *y = sine(pool, turn_of(pool, x), 0);
     return choose(pool, equal(pool, x, real(pool, x, 0)), x, y); /* keeps -0 */
 }
 
-Expr *expand_cos(Exprs *pool, Expr **operand) { return sine(pool, turn_of(pool, operand[0]), 1); }
+Expr *expand_cos(Exprs *pool, Expr **operand)
+{
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
+    return sine(pool, turn_of(pool, operand[0]), 1);
+}
 
 /* ---- pow: 2^(y log2 |x|), in f64 ------------------------------------------------------------------- */
 
@@ -287,6 +302,8 @@ static Expr *exp2_wide(Exprs *pool, Expr *x)
 /* C's pow: x^0 and 1^y are 1 even of NaN; a negative x takes integers only, odd ones keep its sign. */
 Expr *expand_pow(Exprs *pool, Expr **operand)
 {
+    if (operand[0]->dtype != DTYPE_F32)
+        return NULL;
     Expr *x = operand[0], *y = operand[1], *zero = real(pool, x, 0), *one = real(pool, x, 1);
     Expr *size = magnitude(pool, x), *half = mul(pool, y, real(pool, x, 0.5));
     Expr *power = mul(pool, expr_cast(pool, y, DTYPE_F64), log2_wide(pool, size));

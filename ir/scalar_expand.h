@@ -7,7 +7,7 @@
 
 #include "expr.h"
 
-/* Operands and result: f32 (max, min, relu: any dtype), any number of lanes. */
+/* Operands of any number of lanes; the result has the operands' type. */
 Expr *expand_max(Exprs *pool, Expr **operand);
 Expr *expand_min(Exprs *pool, Expr **operand);
 Expr *expand_relu(Exprs *pool, Expr **operand);
