@@ -1,4 +1,4 @@
-#include "../runtime/plan.h"
+#include "plan.h"
 
 #include <check.h>
 #include <stdlib.h>
