@@ -1,5 +1,5 @@
-/* Makes examples/digits: the first test image of every digit as a PNG file named after its place and its class.
-   usage: digits IMAGES.gz LABELS.gz FOLDER */
+/* Makes examples/digits: the first test image of every digit as a PNG file named after its place and its
+   class. usage: digits IMAGES.gz LABELS.gz FOLDER */
 #include <png.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,7 +19,8 @@ static void require(bool good, const char *what)
 
 static void write_png(const char *name, const unsigned char *pixel)
 {
-    png_image image = {.version = PNG_IMAGE_VERSION, .width = SIDE, .height = SIDE, .format = PNG_FORMAT_GRAY};
+    png_image image = {
+        .version = PNG_IMAGE_VERSION, .width = SIDE, .height = SIDE, .format = PNG_FORMAT_GRAY};
     require(png_image_write_to_file(&image, name, 0, pixel, SIDE, NULL), name);
 }
 
@@ -40,7 +41,8 @@ int main(int argc, char **argv)
         seen[label] = true;
         left--;
         char name[1000];
-        require(snprintf(name, sizeof name, "%s/%04d_is_%d.png", argv[3], i, label) < (int)sizeof name, argv[3]);
+        require(snprintf(name, sizeof name, "%s/%04d_is_%d.png", argv[3], i, label) < (int)sizeof name,
+                argv[3]);
         write_png(name, pixel);
     }
     gzclose(images);

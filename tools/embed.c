@@ -14,7 +14,8 @@ static int fail(const char *name)
     return EXIT_FAILURE;
 }
 
-/* The bytes of a file as C string literals, one a line of the file or 24 bytes of it; the number of bytes, or -1. */
+/* The bytes of a file as C string literals, one a line of the file or 24 bytes of it; the number of bytes, or
+ * -1. */
 static long print_literal(const char *name)
 {
     FILE *file = fopen(name, "rb");
@@ -53,7 +54,8 @@ static int embed_text(const char *symbol, const char *name)
 
 static int embed_bytes(const char *symbol, const char *name)
 {
-    printf("#include <stddef.h>\n\nextern const unsigned char %s[];\nextern const size_t %s_size;\n", symbol, symbol);
+    printf("#include <stddef.h>\n\nextern const unsigned char %s[];\nextern const size_t %s_size;\n", symbol,
+           symbol);
     printf("const unsigned char %s[] =\n", symbol);
     long count = print_literal(name);
     if (count < 0)
