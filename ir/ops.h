@@ -24,6 +24,8 @@ typedef struct OpRule {
 } OpRule;
 extern const OpRule op_rule[OP_COUNT];
 
+bool axes_valid(const Ints *axes, int rank); /* distinct axes of a tensor of that rank */
+
 /* infer functions end in `return refuse("conv: kernel …", …)`. */
 bool refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *shape_text(const Type *type); /* for such messages; valid until the eighth call after */
