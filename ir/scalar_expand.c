@@ -137,17 +137,22 @@ Expr *expand_exp(Exprs *pool, Expr **operand)
     return mul(pool, mul(pool, y, two_to(pool, half)), two_to(pool, rest));
 }
 
-/* t / (t + 2) with t = e^2|x| - 1 = 2^n p + (2^n - 1), which keeps its digits near 0. */
+/* For |x|: near 0 x + x³ P(x²), else 1 - 2 / (e^2x + 1). */
 Expr *expand_tanh(Exprs *pool, Expr **operand)
 {
     if (operand[0]->dtype != DTYPE_F32)
         return NULL;
-    Expr *x = operand[0], *one = real(pool, x, 1), *two = real(pool, x, 2);
-    Expr *size = at_most(pool, magnitude(pool, x), 9.5); /* tanh 9.02 rounds to 1 */
-    Power e = power_of_e(pool, mul(pool, size, two), 127);
+    Expr *x = magnitude(pool, operand[0]), *one = real(pool, x, 1), *two = real(pool, x, 2);
+    Expr *square = mul(pool, x, x);
+    /* |x| ≤ 0.65: to 2^-27.1 */
+    Expr *near =
+        POLYNOMIAL(pool, square, -0x1.555524p-2, 0x1.1103fp-3, -0x1.b7cfb6p-5, 0x1.4f5d72p-6, -0x1.696a9ap-8);
+    near = fma3(pool, mul(pool, near, square), x, x);
+    Power e = power_of_e(pool, mul(pool, at_most(pool, x, 9.5), two), 127); /* tanh 9.02 rounds to 1 */
     Expr *scale = two_to(pool, e.count);
-    Expr *t = fma3(pool, scale, e.p, sub(pool, scale, one));
-    return with_sign(pool, expr_apply(pool, SCALAR_DIV, t, add(pool, t, two), NULL), x);
+    Expr *above = add(pool, fma3(pool, scale, e.p, scale), one);
+    Expr *far = sub(pool, one, expr_apply(pool, SCALAR_DIV, two, above, NULL));
+    return with_sign(pool, choose(pool, less(pool, x, real(pool, x, 0.65)), near, far), operand[0]);
 }
 
 /* Near 0 x + x P(x²); else 1 - e^(-t + t R(t)) with t = |x|: the form of N. Juffa's erff. */
