@@ -4,13 +4,11 @@
 #define NETC_BACKEND_H
 
 #include "program.h"
-#include "target.h"
 
 /* Exit statuses of the compiler; a step that fails has reported why. */
 enum { STATUS_OK = 0, STATUS_INPUT = 1, STATUS_USAGE = 2, STATUS_INTERNAL = 3, STATUS_MISSING = 4 };
 
 typedef struct BackendOptions {
-    const Target *target;
     int level;            /* -O0 … 3: compile time against speed, never other bits */
     bool verify;          /* check what is built, too: always done where assertions are on */
     const char *output;   /* the file to write; "-" is standard output */

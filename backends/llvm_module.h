@@ -1,0 +1,34 @@
+/* An LLVM module of kernels: built, optimised, printed, made into an object or assembly. */
+#ifndef NETC_LLVM_MODULE_H
+#define NETC_LLVM_MODULE_H
+
+#include "diag.h"
+#include "kernel.h"
+#include "target.h"
+
+typedef struct LlvmModule LlvmModule;
+
+typedef struct LlvmOptions {
+    const Target *target;
+    int level;   /* 0 … 3 */
+    bool verify; /* after building and after optimising */
+    Diagnostics *diag;
+} LlvmOptions;
+
+/* The kernels as internal functions, and LLVM_TABLE, an array of pointers to them in their order.
+   NULL after a diagnostic: LLVM has no code generator for the target, or the verifier refuses. */
+LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions options);
+void llvm_module_free(LlvmModule *m);
+
+#define LLVM_TABLE "netc_kernels"
+
+/* main(), which hands the descriptor and the table to the runtime's netc_main(). */
+void llvm_module_add_main(LlvmModule *m, const char *descriptor);
+
+/* These report and return false on failure. */
+bool llvm_module_optimize(LlvmModule *m);
+bool llvm_module_object(LlvmModule *m, Text *bytes);
+bool llvm_module_assembly(LlvmModule *m, Text *text);
+void llvm_module_print(const LlvmModule *m, Text *text); /* LLVM IR */
+
+#endif
