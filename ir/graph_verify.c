@@ -299,8 +299,7 @@ static int phase_of(const Graph *graph)
     return PHASE_COUNT;
 }
 
-/* Which kinds of variables a phase may change. */
-static bool phase_sets(int phase, VariableKind kind)
+bool phase_sets(int phase, VariableKind kind)
 {
     bool saved = kind == VARIABLE_PARAM || kind == VARIABLE_STATE || kind == VARIABLE_SLOT;
     switch (phase) {

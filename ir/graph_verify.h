@@ -12,6 +12,9 @@ const char *result_fault(const Graph *graph, int place);
 const char *assign_fault(const Graph *graph, int place);
 const char *training_fault(const Model *model);
 
+/* Whether a phase may change variables of a kind; PHASE_COUNT, a graph that is no phase, may change all. */
+bool phase_sets(int phase, VariableKind kind);
+
 bool name_is_word(const char *name); /* letters, digits and _, not first a digit */
 
 #endif
