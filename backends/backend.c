@@ -1,0 +1,52 @@
+#include "backend.h"
+#include "llvm_emit.h"
+
+#include <errno.h>
+#include <string.h>
+
+const Backend backend_list[] = {
+    {"exe", "", "a program, linked with the runtime (the default)", llvm_emit_program},
+    {"obj", ".o", "an object file, to be linked with libnetrt.a", llvm_emit_object},
+    {"asm", ".s", "assembly", llvm_emit_assembly},
+    {"llvm", ".ll", "LLVM IR, optimised", llvm_emit_text},
+};
+const int backend_count = sizeof backend_list / sizeof *backend_list;
+
+const Engine engine_list[] = {
+    {"llvm", "compiled in memory by LLVM (the default)", llvm_engine_start, llvm_engine_call,
+     llvm_engine_stop},
+};
+const int engine_count = sizeof engine_list / sizeof *engine_list;
+
+const Backend *backend_find(const char *name)
+{
+    for (int i = 0; i < backend_count; i++)
+        if (!strcmp(backend_list[i].name, name))
+            return &backend_list[i];
+    return NULL;
+}
+
+const Engine *engine_find(const char *name)
+{
+    for (int i = 0; i < engine_count; i++)
+        if (!strcmp(engine_list[i].name, name))
+            return &engine_list[i];
+    return NULL;
+}
+
+int backend_write(const BackendOptions *options, const void *bytes, size_t count)
+{
+    bool standard = !strcmp(options->output, "-");
+    FILE *file = standard ? stdout : fopen(options->output, "wb");
+    bool written = file && fwrite(bytes, 1, count, file) == count && !fflush(file);
+    int error = errno;
+    if (file && !standard && fclose(file) && written) {
+        error = errno;
+        written = false;
+    }
+    if (written)
+        return STATUS_OK;
+    diag_report(options->diag, DIAG_ERROR, (Span){NULL, 0, 0}, "cannot write %s: %s",
+                standard ? "standard output" : options->output, strerror(error));
+    return STATUS_INPUT;
+}

@@ -1,0 +1,12 @@
+/* The last step to a program: the C compiler links an object with the runtime. */
+#ifndef NETC_LINK_H
+#define NETC_LINK_H
+
+#include "backend.h"
+
+/* Writes the program options->output. Returns a status: STATUS_MISSING if there is no C compiler or no
+   runtime, or if the compiler fails (it lacks zlib or libpng). No shell is started, no temporary file left.
+ */
+int link_program(const BackendOptions *options, const void *object, size_t bytes);
+
+#endif

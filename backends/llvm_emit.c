@@ -1,0 +1,101 @@
+#include "llvm_emit.h"
+#include "link.h"
+#include "llvm_jit.h"
+
+#include <string.h>
+
+static LlvmOptions llvm_options(const Program *program, const BackendOptions *options)
+{
+    LlvmOptions own = {program->target, options->level, options->verify, options->diag};
+#ifndef NDEBUG
+    own.verify = true;
+#endif
+    return own;
+}
+
+/* What a file holds, made from an optimised module of the whole program. */
+typedef bool Maker(LlvmModule *module, Text *bytes);
+
+static bool print_module(LlvmModule *module, Text *text)
+{
+    llvm_module_print(module, text);
+    return true;
+}
+
+static int make(const Program *program, const BackendOptions *options, Maker *maker, Text *bytes)
+{
+    LlvmModule *module =
+        llvm_module_new(program->kernel.at, program->kernel.count, llvm_options(program, options));
+    if (!module)
+        return STATUS_INTERNAL;
+    Text descriptor = {NULL, 0, 0};
+    program_descriptor(&descriptor, program);
+    llvm_module_add_main(module, text_string(&descriptor));
+    text_free(&descriptor);
+    bool made = llvm_module_optimize(module) && maker(module, bytes);
+    llvm_module_free(module);
+    return made ? STATUS_OK : STATUS_INTERNAL;
+}
+
+static int emit(const Program *program, const BackendOptions *options, Maker *maker)
+{
+    Text bytes = {NULL, 0, 0};
+    int status = make(program, options, maker, &bytes);
+    if (!status)
+        status = backend_write(options, bytes.at, bytes.length);
+    text_free(&bytes);
+    return status;
+}
+
+int llvm_emit_object(const Program *program, const BackendOptions *options)
+{
+    return emit(program, options, llvm_module_object);
+}
+
+int llvm_emit_assembly(const Program *program, const BackendOptions *options)
+{
+    return emit(program, options, llvm_module_assembly);
+}
+
+int llvm_emit_text(const Program *program, const BackendOptions *options)
+{
+    return emit(program, options, print_module);
+}
+
+int llvm_emit_program(const Program *program, const BackendOptions *options)
+{
+    Span nowhere = {NULL, 0, 0};
+    if (!strcmp(options->output, "-")) {
+        diag_report(options->diag, DIAG_ERROR, nowhere, "a program cannot be written to standard output");
+        return STATUS_USAGE;
+    }
+    if (strcmp(program->target->triple, target_native()->triple)) {
+        diag_report(options->diag, DIAG_ERROR, nowhere, "a program for %s cannot be linked on this machine",
+                    program->target->name);
+        diag_report(options->diag, DIAG_HELP, nowhere, "--emit=obj, asm, llvm and c can be made for it");
+        return STATUS_USAGE;
+    }
+    Text object = {NULL, 0, 0};
+    int status = make(program, options, llvm_module_object, &object);
+    if (!status)
+        status = link_program(options, object.at, object.length);
+    text_free(&object);
+    return status;
+}
+
+/* ---- running
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+void *llvm_engine_start(const Program *program, const BackendOptions *options)
+{
+    return llvm_jit_new(program->kernel.at, program->kernel.count, llvm_options(program, options));
+}
+
+void llvm_engine_call(void *engine, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
+                      int64_t end)
+{
+    llvm_jit_function(engine, kernel)(buffer, argument, begin, end);
+}
+
+void llvm_engine_stop(void *engine) { llvm_jit_free(engine); }
