@@ -104,6 +104,14 @@ static Expr *intern(Exprs *pool, Expr key)
     return e;
 }
 
+ScalarOp scalar_find(const char *name)
+{
+    int op = 0;
+    while (op < SCALAR_COUNT && strcmp(scalar_info[op].name, name))
+        op++;
+    return (ScalarOp)op;
+}
+
 /* ---- leaves
  * ------------------------------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ typedef struct ScalarInfo {
     Expr *(*expand)(Exprs *pool, Expr **operand); /* see scalar_expand.h; NULL: a primitive row */
 } ScalarInfo;
 extern const ScalarInfo scalar_info[SCALAR_COUNT];
+ScalarOp scalar_find(const char *name); /* SCALAR_COUNT if there is none */
 
 typedef enum ExprKind {
     EXPR_CONST,   /* integer or real, by dtype */

@@ -16,20 +16,51 @@ typedef struct Linear {
 /* ---- sums
  * --------------------------------------------------------------------------------------------------- */
 
+static void linear_remove(Linear *l, int i)
+{
+    memmove(&l->atom[i], &l->atom[i + 1], sizeof l->atom[0] * (size_t)(l->count - i - 1));
+    memmove(&l->coefficient[i], &l->coefficient[i + 1],
+            sizeof l->coefficient[0] * (size_t)(l->count - i - 1));
+    l->count--;
+}
+
+static bool linear_add_expr(Linear *l, const Expr *e, int64_t factor);
+
+/* (x / c)·c·k + (x % c)·k = x·k: whether `atom` finds its other half in l, and is thereby taken in. */
+static bool linear_join(Linear *l, const Expr *atom, int64_t coefficient)
+{
+    int64_t divisor, other;
+    if (atom->kind != EXPR_APPLY || (atom->op != SCALAR_DIV && atom->op != SCALAR_MOD) ||
+        !expr_is_int(atom->arg[1], &divisor))
+        return false;
+    bool quotient = atom->op == SCALAR_DIV;
+    for (int i = 0; i < l->count; i++) {
+        const Expr *half = l->atom[i];
+        if (half->kind != EXPR_APPLY || half->op != (quotient ? SCALAR_MOD : SCALAR_DIV) ||
+            half->arg[0] != atom->arg[0] || half->arg[1] != atom->arg[1])
+            continue;
+        int64_t small = quotient ? l->coefficient[i] : coefficient,
+                large = quotient ? coefficient : l->coefficient[i];
+        if (__builtin_mul_overflow(small, divisor, &other) || other != large)
+            continue;
+        linear_remove(l, i);
+        return linear_add_expr(l, atom->arg[0], small);
+    }
+    return false;
+}
+
 static bool linear_add(Linear *l, Expr *atom, int64_t coefficient)
 {
+    if (linear_join(l, atom, coefficient))
+        return true;
     int i = 0;
     while (i < l->count && l->atom[i]->id < atom->id)
         i++;
     if (i < l->count && l->atom[i] == atom) {
         if (__builtin_add_overflow(l->coefficient[i], coefficient, &l->coefficient[i]))
             return false;
-        if (l->coefficient[i] == 0) {
-            memmove(&l->atom[i], &l->atom[i + 1], sizeof l->atom[0] * (size_t)(l->count - i - 1));
-            memmove(&l->coefficient[i], &l->coefficient[i + 1],
-                    sizeof l->coefficient[0] * (size_t)(l->count - i - 1));
-            l->count--;
-        }
+        if (l->coefficient[i] == 0)
+            linear_remove(l, i);
         return true;
     }
     if (l->count == MAX_TERMS)

@@ -33,6 +33,9 @@ const char *shape_text(const Type *type); /* for such messages; valid until the 
 /* Reads an operand where `where` holds, else gives `otherwise`. */
 Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Expr *otherwise);
 
+/* The index into shape x of what stands at `at` in shape y: the same row-major order, another cut. */
+void reshape_index(Exprs *pool, const Type *y, Expr *const *at, const Type *x, Expr **index);
+
 /* A new reduced axis as an index; extent 1 has none: its index is 0. */
 Expr *reduce_axis(Definer *d, Size extent);
 void reduction_add(Reduction *reduction, const Expr *index);

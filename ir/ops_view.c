@@ -38,11 +38,8 @@ bool infer_reshape(const Node *node, Type *type)
 
 /* Row-major order is kept: at → linear index → index. Equal leading and trailing axes pass through untouched.
  */
-Expr *define_reshape(Definer *d, const Node *node, Expr *const *at)
+void reshape_index(Exprs *pool, const Type *y, Expr *const *at, const Type *x, Expr **index)
 {
-    Exprs *pool = d->pool;
-    const Type *x = &node->in[0]->type, *y = &node->type;
-    Expr *index[MAX_RANK];
     int head = 0, tail = 0, least = x->rank < y->rank ? x->rank : y->rank;
     for (; head < least && size_equal(x->dim[head], y->dim[head]); head++)
         index[head] = at[head];
@@ -60,6 +57,12 @@ Expr *define_reshape(Definer *d, const Node *node, Expr *const *at)
             index[i] = expr_int(pool, DTYPE_I64, 0);
         size_multiply(stride, x->dim[i], &stride);
     }
+}
+
+Expr *define_reshape(Definer *d, const Node *node, Expr *const *at)
+{
+    Expr *index[MAX_RANK];
+    reshape_index(d->pool, &node->type, at, &node->in[0]->type, index);
     return d->read(d, node->in[0], index);
 }
 

@@ -1,0 +1,43 @@
+/* The Compute: WHAT one kernel computes: axes, and for each store an address and a scalar expression over the axes.
+   At most one reduction stands in it; nothing says how it loops. */
+#ifndef NETC_COMPUTE_H
+#define NETC_COMPUTE_H
+
+#include "kernel.h"
+
+typedef struct ComputeAxis {
+    Size extent;   /* or an upper bound, if `dynamic` */
+    Expr *dynamic; /* the extent as an expression of earlier axes; NULL: `extent` */
+} ComputeAxis;
+
+typedef struct ComputeBuffer {
+    int id; /* in program->buffer */
+    DType dtype;
+    bool read, written;
+} ComputeBuffer;
+
+typedef struct ComputeStore {
+    int buffer; /* in compute->buffer */
+    Expr *at, *value;
+} ComputeStore;
+
+typedef struct Compute {
+    const char *name; /* path of what it computes */
+    Exprs *pool;
+    LIST(ComputeAxis) axis; /* the first `outputs` are output axes, outermost in memory first; then reduced ones */
+    int outputs;
+    LIST(ComputeBuffer) buffer;
+    LIST(int64_t) argument; /* constants of the call; EXPR_ARGUMENT i + 1 is argument.at[i] */
+    LIST(ComputeStore) store;
+    Expr *reduce;         /* the REDUCE in the stores' values, or NULL */
+    int phase;
+    double flops, bytes; /* at the nominal batch */
+} Compute;
+
+void compute_print(Text *text, const Compute *compute);
+const char *compute_fault(const Compute *compute); /* the first broken rule in words, or NULL */
+
+/* The REDUCE that an expression holds, NULL if it holds none. */
+Expr *expr_find_reduce(Expr *e);
+
+#endif

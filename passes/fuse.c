@@ -1,0 +1,228 @@
+/* Decides which nodes get memory. A node without memory is computed where it is read, so every node in memory
+   is the root of one kernel, and fusion is nothing but this choice. Each choice carries its reason in words.
+ */
+#include "ops.h"
+#include "passes.h"
+#include "reader.h"
+#include "rewrite.h"
+
+#include <math.h>
+
+enum {
+    MOST_NODES = 160,     /* inlined into one kernel */
+    MEMORY_ROUND_TRIP = 8 /* storing and loading an element costs as much as so many additions */
+};
+
+/* Where an inline node would be computed: by one root's kernel or several, how often an element at most, and
+   whether only through maps and bijective views. */
+typedef struct Home {
+    Node *root;
+    bool several, transparent;
+    double times;
+} Home;
+
+typedef struct Fuser {
+    Compilation *c;
+    const Graph *graph;
+    NodePlace *place;
+    Home *home;
+    int *nodes; /* inlined, by root id */
+} Fuser;
+
+static double elements(const Fuser *f, const Node *n)
+{
+    Size size;
+    type_elements(&n->type, &size);
+    return (double)size_at(size, f->c->model->batch);
+}
+
+/* Additions that one element costs, roughly. */
+static double map_cost(const Node *n)
+{
+    switch (n->op) {
+    case OP_EXP:
+    case OP_LOG:
+    case OP_TANH:
+    case OP_ERF:
+    case OP_SIN:
+    case OP_COS:
+    case OP_POW:
+        return 24;
+    case OP_RANDOM:
+        return 60;
+    case OP_DIV:
+    case OP_SQRT:
+        return 8;
+    case OP_STOP_GRADIENT:
+        return 0;
+    default:
+        return op_info[n->op].class == OP_CLASS_MAP;
+    }
+}
+
+/* How often user's kernel reads one element of its operand. */
+static double reads_of(const Fuser *f, const Node *user, const Node *operand)
+{
+    double have = elements(f, operand), made = elements(f, user);
+    const Type *a = &user->in[0]->type;
+    switch (user->op) {
+    case OP_BROADCAST:
+    case OP_WINDOW:
+        return made / have;
+    case OP_MATMUL:
+        return made * (double)size_at(a->dim[a->rank - 1], f->c->model->batch) / have;
+    case OP_CONV: {
+        const Type *w = &user->in[1]->type;
+        return made * (double)(w->dim[2].count * w->dim[3].count * w->dim[4].count) / have;
+    }
+    case OP_CONV_WEIGHT_GRADIENT:
+        return made * elements(f, user->in[1]) / (double)user->in[1]->type.dim[2].count / have;
+    default:
+        return 1;
+    }
+}
+
+static void add_user(Fuser *f, Node *user, Node *operand)
+{
+    const NodePlace *p = &f->place[user->id];
+    Home via = f->home[user->id];
+    if (p->place == PLACE_MEMORY)
+        via = (Home){user, false, true, 1};
+    via.times *= reads_of(f, user, operand);
+    via.transparent &= is_transparent(user);
+    Home *home = &f->home[operand->id];
+    if (!home->root) {
+        *home = via;
+        return;
+    }
+    home->several |= via.several || via.root != home->root;
+    home->transparent &= via.transparent;
+    home->times = fmax(home->times, via.times);
+}
+
+static const char *label(const Node *n) { return n->name ? n->name : op_info[n->op].name; }
+
+static void in_memory(Fuser *f, Node *n, const char *reason)
+{
+    NodePlace *p = &f->place[n->id];
+    p->place = PLACE_MEMORY;
+    p->root = n;
+    p->reason = reason;
+    OpClass class = op_info[n->op].class;
+    if (class == OP_CLASS_REDUCE || class == OP_CLASS_CONTRACT)
+        p->reducer = n;
+}
+
+static void inlined(Fuser *f, Node *n, const char *reason)
+{
+    f->place[n->id].reason = reason;
+    f->nodes[f->home[n->id].root->id]++;
+}
+
+static void place_reducer(Fuser *f, Node *n)
+{
+    Home *home = &f->home[n->id];
+    NodePlace *root = &f->place[home->root->id];
+    const char *name = op_info[n->op].name, *into = label(home->root);
+    Arena *arena = f->c->arena;
+    if (home->several)
+        in_memory(f, n, arena_printf(arena, "%s has users in several kernels", name));
+    else if (!home->transparent || home->times > 1)
+        in_memory(f, n,
+                  arena_printf(arena,
+                               "%s not fused into %s: it reads elements in another order, or more than once",
+                               name, into));
+    else if (root->reducer)
+        in_memory(f, n,
+                  arena_printf(arena, "%s not fused into %s: a kernel has one reduction, there it is %s",
+                               name, into, op_info[root->reducer->op].name));
+    else {
+        root->reducer = n;
+        inlined(f, n, arena_printf(arena, "%s fused with its tail %s", name, into));
+    }
+}
+
+static int inputs_to_load(const Node *n)
+{
+    int count = 0;
+    for (int i = 0; i < op_info[n->op].inputs; i++) {
+        const Node *in = n->in[i];
+        while (op_info[in->op].class == OP_CLASS_VIEW)
+            in = in->in[0];
+        count += op_info[in->op].class != OP_CLASS_LEAF || in->op == OP_VARIABLE;
+    }
+    return count;
+}
+
+static void place_map(Fuser *f, Node *n)
+{
+    Home *home = &f->home[n->id];
+    const char *name = op_info[n->op].name, *into = label(home->root);
+    double cost = map_cost(n);
+    Arena *arena = f->c->arena;
+    if (cost * (home->times - 1) > MEMORY_ROUND_TRIP)
+        in_memory(f, n,
+                  arena_printf(arena, "%s not fused into %s: it would be computed %.0f times", name, into,
+                               home->times));
+    else if (home->several && (cost > 1 || inputs_to_load(n) > 1))
+        in_memory(f, n, arena_printf(arena, "%s has users in several kernels", name));
+    else if (f->nodes[home->root->id] >= MOST_NODES)
+        in_memory(f, n, arena_printf(arena, "%s not fused into %s: that kernel is full", name, into));
+    else
+        inlined(f, n, arena_printf(arena, "%s fused into %s", name, into));
+}
+
+static void place_node(Fuser *f, Node *n)
+{
+    NodePlace *p = &f->place[n->id];
+    if (n->op == OP_VARIABLE)
+        in_memory(f, n, NULL);
+    if (p->place == PLACE_MEMORY)
+        return;
+    switch (op_info[n->op].class) {
+    case OP_CLASS_REDUCE:
+    case OP_CLASS_CONTRACT:
+        place_reducer(f, n);
+        break;
+    case OP_CLASS_MAP:
+        place_map(f, n);
+        break;
+    case OP_CLASS_LEAF:
+        if (n->op == OP_RANDOM)
+            place_map(f, n);
+        break;
+    case OP_CLASS_VIEW:
+        break; /* costs nothing */
+    }
+}
+
+static void fuse_phase(Compilation *c, int phase)
+{
+    const Graph *graph = c->model->phase[phase];
+    size_t count = (size_t)graph->node.count + 1;
+    Fuser f = {c, graph, arena_alloc(c->arena, count * sizeof(NodePlace)),
+               arena_alloc(c->arena, count * sizeof(Home)), arena_alloc(c->arena, count * sizeof(int))};
+    c->place[phase] = f.place;
+    const bool *live = graph_live(graph);
+    for (int i = 0; i < graph->node.count; i++)
+        f.place[i].live = live[i];
+    for (int i = 0; i < graph->result.count; i++)
+        in_memory(&f, graph->result.at[i].node, "it is a result");
+    for (int i = 0; i < graph->assign.count; i++)
+        in_memory(&f, graph->assign.at[i].node, "it is assigned");
+    for (int i = graph->node.count - 1; i >= 0; i--) {
+        Node *n = graph->node.at[i];
+        if (!f.place[i].live)
+            continue;
+        place_node(&f, n);
+        for (int j = 0; j < op_info[n->op].inputs; j++)
+            add_user(&f, n, n->in[j]);
+    }
+}
+
+bool pass_fuse(Compilation *c)
+{
+    for (int p = 0; p < PHASE_COUNT; p++)
+        fuse_phase(c, p);
+    return true;
+}

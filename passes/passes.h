@@ -1,0 +1,67 @@
+/* The passes: a pass is a file, a function, a row of passes.def and a test. The driver loop (pipeline.c)
+   dumps, verifies, times and counts after each row, so no pass does. */
+#ifndef NETC_PASSES_H
+#define NETC_PASSES_H
+
+#include "diag.h"
+#include "program.h"
+#include "schedule.h"
+#include "target.h"
+
+/* Where a node's value lives. */
+typedef enum { PLACE_INLINE, PLACE_MEMORY } Place;
+
+typedef struct NodePlace {
+    Place place;
+    bool live;
+    Node *root;    /* MEMORY: the node whose kernel stores it (itself, or a later one it was merged into) */
+    Node *reducer; /* of a root: the contraction or reduction inlined into its kernel, or NULL */
+    int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first */
+    int buffer;         /* MEMORY: in program->buffer, once lowered */
+    const char *reason; /* why it is where it is, for people */
+} NodePlace;
+
+typedef struct Compilation {
+    Arena *arena;
+    Diagnostics *diag;
+    Model *model;
+    const Target *target;
+    NodePlace *place[PHASE_COUNT]; /* by node id */
+    LIST(Compute *) compute;       /* all phases, in the order of calls */
+    LIST(Schedule) schedule;       /* one a compute */
+    Program *program;
+    bool reference; /* f64 throughout, library functions unexpanded */
+} Compilation;
+
+typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
+
+typedef struct PassInfo {
+    char letter; /* -d LETTERS */
+    const char *name, *help;
+    Level level;                 /* what it leaves, and so what is dumped and verified after it */
+    bool (*run)(Compilation *c); /* false after a diagnostic */
+} PassInfo;
+extern const PassInfo pass_list[];
+extern const int pass_count;
+const PassInfo *pass_find(const char *name);
+
+typedef struct PipelineOptions {
+    const Target *target;
+    const char *dump;       /* letters of passes to print after; "*": all; may be NULL */
+    const char *stop_after; /* name of a pass, or NULL */
+    FILE *dump_to;
+    bool verify; /* every IR after every pass */
+    bool time;   /* a table of times on dump_to */
+    bool reference;
+    int64_t batch; /* plan for this batch; 0: the model's */
+} PipelineOptions;
+
+/* Model → Program. After stop_after at a graph level *program is NULL and the model is as that pass left it.
+ */
+bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *options, Program **program);
+
+#define PASS(letter, name, level, function, help) bool function(Compilation *c);
+#include "passes.def"
+#undef PASS
+
+#endif

@@ -1,0 +1,142 @@
+#include "reader.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct ReaderMemo {
+    ReaderMemo *next;
+    Expr *at[MAX_RANK], *where, *value;
+};
+
+Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at)
+{
+    Expr *address = expr_int(pool, DTYPE_I64, 0);
+    for (int i = 0; i < type->rank; i++) {
+        address = expr_mul(pool, address, expr_size(pool, type->dim[axes[i]]));
+        address = expr_add(pool, address, at[axes[i]]);
+    }
+    return address;
+}
+
+int compute_buffer(const Compilation *c, Compute *compute, int id, DType dtype)
+{
+    int i = 0;
+    while (i < compute->buffer.count && compute->buffer.at[i].id != id)
+        i++;
+    if (i == compute->buffer.count)
+        list_add(c->arena, &compute->buffer, ((ComputeBuffer){.id = id, .dtype = dtype}));
+    return i;
+}
+
+static Expr *load(Reader *r, const Node *node, Expr *const *at)
+{
+    const NodePlace *place = &r->c->place[r->phase][node->id];
+    Exprs *pool = r->definer.pool;
+    int buffer = compute_buffer(r->c, r->compute, place->buffer, node->type.dtype);
+    r->compute->buffer.at[buffer].read = true;
+    Expr *address = layout_address(pool, &node->type, place->axes, at);
+    return expr_load(pool, node->type.dtype, buffer, address, r->definer.where,
+                     expr_int(pool, node->type.dtype, 0));
+}
+
+static Expr *reader_read(Definer *d, const Node *node, Expr *const *at)
+{
+    Reader *r = (Reader *)d;
+    size_t bytes = sizeof *at * (size_t)node->type.rank;
+    for (const ReaderMemo *m = r->memo[node->id]; m; m = m->next)
+        if (m->where == d->where && (!bytes || !memcmp(m->at, at, bytes)))
+            return m->value;
+    bool in_memory = r->c->place[r->phase][node->id].place == PLACE_MEMORY && node != r->root;
+    Expr *value = in_memory ? load(r, node, at) : op_rule[node->op].define(d, node, at);
+    ReaderMemo *memo = arena_alloc(r->c->arena, sizeof *memo);
+    memo->next = r->memo[node->id];
+    if (bytes)
+        memcpy(memo->at, at, bytes);
+    memo->where = d->where;
+    memo->value = value;
+    r->memo[node->id] = memo;
+    return value;
+}
+
+static int reader_axis(Definer *d, Size extent, Expr *dynamic)
+{
+    Reader *r = (Reader *)d;
+    int axis = r->compute->axis.count;
+    list_add(r->c->arena, &r->compute->axis, ((ComputeAxis){extent, dynamic}));
+    expr_set_extent(d->pool, axis, extent);
+    return axis;
+}
+
+static Expr *reader_argument(Definer *d, int64_t value)
+{
+    Reader *r = (Reader *)d;
+    int i = 0;
+    while (i < r->compute->argument.count && r->compute->argument.at[i] != value)
+        i++;
+    if (i == r->compute->argument.count)
+        list_add(r->c->arena, &r->compute->argument, value);
+    return expr_argument(d->pool, i + 1);
+}
+
+Reader reader_new(const Compilation *c, int phase, Compute *compute)
+{
+    Reader r = {.c = c, .phase = phase, .compute = compute};
+    r.definer = (Definer){compute->pool, c->model, reader_read, reader_axis, reader_argument, NULL};
+    r.memo = arena_alloc(c->arena, ((size_t)c->model->phase[phase]->node.count + 1) * sizeof *r.memo);
+    return r;
+}
+
+Expr *reader_define(Reader *r, const Node *root, Expr *const *at)
+{
+    r->root = root;
+    return reader_read(&r->definer, root, at);
+}
+
+/* ---- from a reducer up to its root
+ * -------------------------------------------------------------------------- */
+
+bool is_transparent(const Node *node)
+{
+    return op_info[node->op].class == OP_CLASS_MAP || node->op == OP_RESHAPE || node->op == OP_TRANSPOSE;
+}
+
+/* The chain root = path[0], …, reducer through inline transparent nodes; its length, 0 if there is none. */
+static int find_path(const NodePlace *place, const Node *node, const Node *reducer, const Node **path,
+                     int length, int most)
+{
+    if (length == most)
+        return 0;
+    path[length++] = node;
+    if (node == reducer)
+        return length;
+    if (node->id < reducer->id || !is_transparent(node))
+        return 0;
+    for (int i = 0; i < op_info[node->op].inputs; i++) {
+        const Node *in = node->in[i];
+        if (in != reducer && place[in->id].place == PLACE_MEMORY)
+            continue;
+        int found = find_path(place, in, reducer, path, length, most);
+        if (found)
+            return found;
+    }
+    return 0;
+}
+
+void index_upwards(Exprs *pool, const Compilation *c, int phase, const Node *root, const Node *reducer,
+                   Expr *const *at, Expr **index)
+{
+    enum { LONGEST = 256 };
+    const Node *path[LONGEST];
+    int length = find_path(c->place[phase], root, reducer, path, 0, LONGEST);
+    assert(length > 0);
+    memcpy(index, at, sizeof *at * (size_t)reducer->type.rank);
+    for (int i = length - 2; i >= 0; i--) {
+        const Node *n = path[i];
+        Expr *below[MAX_RANK];
+        memcpy(below, index, sizeof below);
+        if (n->op == OP_RESHAPE)
+            reshape_index(pool, &n->in[0]->type, below, &n->type, index);
+        for (int d = 0; n->op == OP_TRANSPOSE && d < n->type.rank; d++)
+            index[d] = below[n->attr[0].at[d]];
+    }
+}

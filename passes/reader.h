@@ -1,0 +1,38 @@
+/* How a definition's operands become expressions: a node in memory is loaded, any other is computed on the
+   spot. Fusion is the absence of a buffer: here is where that happens. */
+#ifndef NETC_READER_H
+#define NETC_READER_H
+
+#include "ops.h"
+#include "passes.h"
+
+typedef struct ReaderMemo ReaderMemo;
+
+typedef struct Reader {
+    Definer definer; /* first: a Definer of this kind is a Reader */
+    const Compilation *c;
+    int phase;
+    Compute *compute;  /* gets axes, buffers and arguments */
+    const Node *root;  /* computed here although it is in memory */
+    ReaderMemo **memo; /* by node id */
+} Reader;
+
+Reader reader_new(const Compilation *c, int phase, Compute *compute);
+
+/* The element of `node` at logical indices, as the kernel of `root` computes it. */
+Expr *reader_define(Reader *r, const Node *root, Expr *const *at);
+
+/* The address of an element in a buffer of that type and layout. */
+Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at);
+
+/* Index of a program buffer in the compute's list, adding it if need be. */
+int compute_buffer(Compilation const *c, Compute *compute, int id, DType dtype);
+
+/* The index of `root` at the place where `reducer`, inlined into it, is at `at`. */
+void index_upwards(Exprs *pool, const Compilation *c, int phase, const Node *root, const Node *reducer,
+                   Expr *const *at, Expr **index);
+
+/* Whether root's element is made of reducer's through maps and bijective views only. */
+bool is_transparent(const Node *node);
+
+#endif
