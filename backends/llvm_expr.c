@@ -157,19 +157,36 @@ static const ScalarBuild scalar_build[SCALAR_COUNT] = {
 
 static bool is_signed(DType dtype) { return dtype_info[dtype].class == CLASS_SIGNED; }
 
+/* Whether an index cannot be negative, as most: loop variables and the batch, added, multiplied, divided. */
+bool llvm_is_natural(const KernelBuilder *b, const Expr *e)
+{
+    int64_t value;
+    if (expr_is_int(e, &value))
+        return value >= 0;
+    switch (e->kind) {
+    case EXPR_AXIS:
+        return true;
+    case EXPR_ARGUMENT:
+        return e->index == 0;
+    case EXPR_TEMP:
+        return b->natural[e->index];
+    case EXPR_APPLY:
+        return e->dtype == DTYPE_I64 &&
+               (e->op == SCALAR_ADD || e->op == SCALAR_MUL || e->op == SCALAR_DIV || e->op == SCALAR_MOD) &&
+               llvm_is_natural(b, e->arg[0]) && llvm_is_natural(b, e->arg[1]);
+    default:
+        return false;
+    }
+}
+
 /* Nothing traps: x / 0 and x % 0 are 0, the lowest / -1 wraps. For a constant divisor the builder folds the
- * checks. */
-static LLVMValueRef build_integer_division(KernelBuilder *b, DType dtype, LLVMValueRef x, LLVMValueRef y,
-                                           bool remainder)
+   checks. */
+static LLVMValueRef build_signed_division(KernelBuilder *b, DType dtype, LLVMValueRef x, LLVMValueRef y,
+                                          bool remainder)
 {
     LLVMBuilderRef builder = b->builder;
     LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(y)), one = const_like(b, y, dtype, 1);
     LLVMValueRef by_zero = LLVMBuildICmp(builder, LLVMIntEQ, y, zero, "");
-    if (!is_signed(dtype)) {
-        LLVMValueRef divisor = LLVMBuildSelect(builder, by_zero, one, y, "");
-        LLVMValueRef result = LLVMBuildBinOp(builder, remainder ? LLVMURem : LLVMUDiv, x, divisor, "");
-        return LLVMBuildSelect(builder, by_zero, zero, result, "");
-    }
     LLVMValueRef by_minus_one = LLVMBuildICmp(builder, LLVMIntEQ, y, const_like(b, y, dtype, -1), "");
     LLVMValueRef unsafe = LLVMBuildOr(builder, by_zero, by_minus_one, "");
     LLVMValueRef divisor = LLVMBuildSelect(builder, unsafe, one, y, "");
@@ -179,12 +196,25 @@ static LLVMValueRef build_integer_division(KernelBuilder *b, DType dtype, LLVMVa
     return LLVMBuildSelect(builder, by_zero, zero, result, "");
 }
 
-static LLVMValueRef build_division(KernelBuilder *b, DType dtype, LLVMValueRef x, LLVMValueRef y,
-                                   bool remainder)
+static LLVMValueRef build_unsigned_division(KernelBuilder *b, DType dtype, LLVMValueRef x, LLVMValueRef y,
+                                            bool remainder)
 {
-    if (dtype_is_float(dtype))
+    LLVMBuilderRef builder = b->builder;
+    LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(y));
+    LLVMValueRef by_zero = LLVMBuildICmp(builder, LLVMIntEQ, y, zero, "");
+    LLVMValueRef divisor = LLVMBuildSelect(builder, by_zero, const_like(b, y, dtype, 1), y, "");
+    LLVMValueRef result = LLVMBuildBinOp(builder, remainder ? LLVMURem : LLVMUDiv, x, divisor, "");
+    return LLVMBuildSelect(builder, by_zero, zero, result, "");
+}
+
+static LLVMValueRef build_division(KernelBuilder *b, const Expr *e, LLVMValueRef x, LLVMValueRef y)
+{
+    bool remainder = e->op == SCALAR_MOD;
+    if (dtype_is_float(e->dtype))
         return LLVMBuildBinOp(b->builder, remainder ? LLVMFRem : LLVMFDiv, x, y, "");
-    return build_integer_division(b, dtype, x, y, remainder);
+    return is_signed(e->dtype) && !llvm_is_natural(b, e)
+               ? build_signed_division(b, e->dtype, x, y, remainder)
+               : build_unsigned_division(b, e->dtype, x, y, remainder);
 }
 
 static LLVMValueRef build_shift(KernelBuilder *b, DType dtype, LLVMOpcode opcode, LLVMValueRef x,
@@ -215,12 +245,12 @@ static LLVMValueRef build_flagged(KernelBuilder *b, const char *intrinsic, LLVMV
     return llvm_build_intrinsic(b, intrinsic, &type, 1, operand);
 }
 
-static LLVMValueRef build_own(KernelBuilder *b, ScalarOp op, DType dtype, LLVMValueRef *x)
+static LLVMValueRef build_own(KernelBuilder *b, const Expr *e, DType dtype, LLVMValueRef *x)
 {
-    switch (op) {
+    switch (e->op) {
     case SCALAR_DIV:
     case SCALAR_MOD:
-        return build_division(b, dtype, x[0], x[1], op == SCALAR_MOD);
+        return build_division(b, e, x[0], x[1]);
     case SCALAR_NEG:
         return dtype_is_float(dtype) ? LLVMBuildFNeg(b->builder, x[0], "")
                                      : LLVMBuildNeg(b->builder, x[0], "");
@@ -284,7 +314,7 @@ static LLVMValueRef build_apply(KernelBuilder *b, const Expr *e)
                     : build_integer_intrinsic(b, e->op, dtype, x);
     }
     case WAY_OWN:
-        return build_own(b, e->op, dtype, x);
+        return build_own(b, e, dtype, x);
     case WAY_NONE:
         break;
     }

@@ -70,6 +70,7 @@ static void build_statement(KernelBuilder *b, const Stmt *s)
         break;
     case STMT_LET:
         b->temp[s->index] = build_alone(b, s->value);
+        b->natural[s->index] = llvm_is_natural(b, s->value);
         break;
     case STMT_SET:
         llvm_build_set(b, s);
@@ -191,6 +192,7 @@ LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target 
                        .argument = new_values(arena, kernel->arguments),
                        .local = new_values(arena, kernel->local.count),
                        .temp = new_values(arena, kernel->temp.count),
+                       .natural = arena_alloc(arena, (size_t)kernel->temp.count + 1),
                        .axis = new_values(arena, kernel->axes)};
     /* A dot keeps it apart from every name of C. */
     b.function =

@@ -25,6 +25,7 @@ typedef struct KernelBuilder {
     LLVMValueRef function;
 
     LLVMValueRef *buffer, *argument, *local, *temp, *axis; /* by index */
+    bool *natural;                                         /* of temps: an index that is not negative */
     LLVMValueRef *scope, *other_scopes; /* a buffer's own alias scope, and all others; or NULL */
     unsigned scope_kind, noalias_kind;  /* of metadata */
 
@@ -48,6 +49,7 @@ LLVMValueRef llvm_build_intrinsic(KernelBuilder *b, const char *name, LLVMTypeRe
 LLVMValueRef llvm_const_index(KernelBuilder *b, int64_t value);
 LLVMValueRef llvm_build_splat(KernelBuilder *b, LLVMValueRef scalar, int lanes);
 int llvm_lanes(LLVMValueRef value);
+bool llvm_is_natural(const KernelBuilder *b, const Expr *e);
 
 /* Forgets what was built after the first `count` entries: all of it, or what reads memory. */
 void llvm_forget_block(KernelBuilder *b, int count);
