@@ -174,7 +174,7 @@ static void print_reduce(Printer *p, const Expr *e)
         text_add(p->text, " fma");
     for (int i = 0; i < r->axes; i++)
         text_printf(p->text, "%s i%d", r->tree == TREE_LEAVES && i == r->leaf ? ";" : "", r->axis[i]);
-    text_add(p->text, ">");
+    text_add(p->text, r->tree == TREE_LEAVES && r->leaf == r->axes ? ";>" : ">");
     print_arguments(p, e);
 }
 

@@ -221,8 +221,11 @@ static bool read_type(Reader *r, Type *type)
     const char *end = type_parse(r->at, type);
     if (!end)
         return fail_at(r, r->at, "expected a type such as f32[batch, 10]");
+    Size elements;
+    const char *begin = r->at;
     r->at = end;
-    return true;
+    return type_elements(type, &elements) ||
+           fail_at(r, begin, "no size may exceed 2^40, no tensor 2^48 elements");
 }
 
 /* Begins a statement: skips empty lines and marks where it stands. */

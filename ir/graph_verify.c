@@ -53,23 +53,23 @@ bool name_is_word(const char *name)
 
 /* ---- variables ---- */
 
+/* A number: f32, or f64 in the reference. */
+static bool is_number(const Type *type) { return type->rank == 0 && dtype_is_float(type->dtype); }
+
 /* What the runtime sets has a name and a type of its own. */
 static const char *scalar_fault(Arena *arena, const Variable *v)
 {
     static const char *const numbers[] = {"step", "epoch", "epochs", "progress"};
-    Type expected = type_scalar(DTYPE_F32);
-    bool known = !strncmp(v->name, "option.", 7) && v->name[7];
+    bool is_seed = !strcmp(v->name, "seed"),
+         known = is_seed || (!strncmp(v->name, "option.", 7) && v->name[7]);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         known |= !strcmp(v->name, numbers[i]);
-    if (!strcmp(v->name, "seed")) {
-        expected = (Type){DTYPE_U32, 1, {{2, 0}}};
-        known = true;
-    }
     if (!known)
         return arena_printf(arena, "variable '%s': the runtime sets no scalar of that name", v->name);
-    if (!type_equal(&v->type, &expected))
+    Type seed = {DTYPE_U32, 1, {{2, 0}}};
+    if (is_seed ? !type_equal(&v->type, &seed) : !is_number(&v->type))
         return arena_printf(arena, "variable '%s' is %s, not %s", v->name, type_text(arena, &v->type),
-                            type_text(arena, &expected));
+                            is_seed ? "u32[2]" : "f32[]");
     return NULL;
 }
 
@@ -212,7 +212,7 @@ const char *node_fault(const Graph *graph, int place)
     if (reason)
         return at_node(graph, node, reason);
 
-    Type type;
+    Type type = node->type; /* what the op cannot infer, it takes from here */
     if (!graph_infer(node, &type))
         return at_node(graph, node, graph_why());
     if (!type_equal(&type, &node->type))
@@ -278,14 +278,13 @@ const char *result_fault(const Graph *graph, int place)
 {
     Arena *arena = graph->arena;
     const Result *result = &graph->result.at[place];
-    Type number = type_scalar(DTYPE_F32);
     if (!result->name || !*result->name)
         return arena_printf(arena, "result %d has no name", place);
     if ((unsigned)result->kind > RESULT_METRIC)
         return arena_printf(arena, "result '%s' has no kind", result->name);
     if (!in_graph(graph, result->node))
         return arena_printf(arena, "result '%s' is no node of this graph", result->name);
-    if (result->kind != RESULT_OUTPUT && !type_equal(&result->node->type, &number))
+    if (result->kind != RESULT_OUTPUT && !is_number(&result->node->type))
         return arena_printf(arena, "result '%s' is %s, but a loss or metric is f32[]", result->name,
                             type_text(arena, &result->node->type));
     return NULL;

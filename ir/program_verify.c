@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A program is whole before it is planned: then offsets and lives are still to come, and are not looked at.
-   Whether two buffers share bytes is plan_fault's question. */
-static bool is_planned(const Program *program) { return program->arena_bytes > 0; }
+/* Whether two buffers share bytes is plan_fault's question. */
 
 static void *scratch(int count, size_t size)
 {
@@ -54,7 +52,7 @@ static bool is_permutation(const int *axes, int rank)
 
 static const char *place_fault(const Program *program, const Buffer *b)
 {
-    int last = program->call.count - 1;
+    int last = program->call.count ? program->call.count - 1 : 0;
     int64_t bytes = type_bytes(&b->type, program->batch);
     if (b->first < 0 || b->first > b->last || b->last > last)
         return arena_printf(program->arena, "buffer '%s' lives from call %d to %d, but the calls are 0 to %d",
@@ -120,7 +118,7 @@ static const char *buffers_fault(const Program *program)
     const char *fault = NULL;
     for (int i = 0; i < program->buffer.count && !fault; i++) {
         fault = buffer_fault(program, i);
-        if (!fault && is_planned(program))
+        if (!fault)
             fault = place_fault(program, &program->buffer.at[i]);
     }
     return fault ? fault : variables_fault(program);
@@ -146,7 +144,7 @@ static const char *call_fault(const Program *program, int place)
         if (b->type.dtype != want)
             return arena_printf(arena, "call %d of %s: buffer '%s' is %s, but x%d is %s", place, kernel->name,
                                 b->name, dtype_info[b->type.dtype].name, i, dtype_info[want].name);
-        if (is_planned(program) && (place < b->first || place > b->last))
+        if (place < b->first || place > b->last)
             return arena_printf(arena, "call %d of %s uses '%s', which lives from call %d to %d", place,
                                 kernel->name, b->name, b->first, b->last);
     }
@@ -189,7 +187,7 @@ static const char *result_place_fault(const Program *program, int phase, int pla
                             result->name, b->name);
     if (b->kind == BUFFER_RESULT && !written[result->buffer])
         return arena_printf(arena, "phase %s: result '%s' is never written", phase_name[phase], result->name);
-    if (is_planned(program) && p->count && b->last < p->first + p->count - 1)
+    if (p->count && b->last < p->first + p->count - 1)
         return arena_printf(arena, "phase %s: result '%s' is gone after call %d", phase_name[phase],
                             result->name, b->last);
     return NULL;
