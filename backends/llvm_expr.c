@@ -7,27 +7,15 @@
 /* ---- what has been built
  * --------------------------------------------------------------------------------------------- */
 
-void llvm_forget_block(KernelBuilder *b, int count)
+void llvm_forget(KernelBuilder *b, int count)
 {
     for (int i = count; i < b->built_order.count; i++)
         b->built[b->built_order.at[i]].value = NULL;
     b->built_order.count = count;
 }
 
-void llvm_forget_reads(KernelBuilder *b, int count)
-{
-    int kept = count;
-    for (int i = count; i < b->built_order.count; i++) {
-        int id = b->built_order.at[i];
-        if (b->built[id].reads)
-            b->built[id].value = NULL;
-        else
-            b->built_order.at[kept++] = id;
-    }
-    b->built_order.count = kept;
-}
-
-static bool reads_memory(const KernelBuilder *b, const Expr *e)
+/* Of an expression whose operands have been built. */
+bool llvm_reads_memory(const KernelBuilder *b, const Expr *e)
 {
     if (e->kind == EXPR_LOAD || e->kind == EXPR_LOCAL)
         return true;
@@ -39,7 +27,11 @@ static bool reads_memory(const KernelBuilder *b, const Expr *e)
 
 static void remember(KernelBuilder *b, const Expr *e, LLVMValueRef value)
 {
-    b->built[e->id] = (BuiltExpr){value, reads_memory(b, e)};
+    BuiltExpr *built = &b->built[e->id];
+    built->reads = llvm_reads_memory(b, e);
+    if (built->reads)
+        return;
+    built->value = value;
     list_add(b->arena, &b->built_order, e->id);
 }
 
@@ -268,34 +260,14 @@ static LLVMValueRef build_own(KernelBuilder *b, const Expr *e, DType dtype, LLVM
     }
 }
 
-/* The rows whose intrinsic is one of floats, for integers. */
-static LLVMValueRef build_integer_intrinsic(KernelBuilder *b, ScalarOp op, DType dtype, LLVMValueRef *x)
-{
-    switch (op) {
-    case SCALAR_FMA:
-        return LLVMBuildAdd(b->builder, LLVMBuildMul(b->builder, x[0], x[1], ""), x[2], "");
-    case SCALAR_ABS:
-        return is_signed(dtype) ? build_flagged(b, "llvm.abs", x[0]) : x[0];
-    case SCALAR_FLOOR:
-        return x[0];
-    default:
-        return LLVMConstNull(LLVMTypeOf(x[0]));
-    }
-}
-
 static LLVMValueRef build_apply(KernelBuilder *b, const Expr *e)
 {
     const ScalarBuild *row = &scalar_build[e->op];
     DType dtype = e->op == SCALAR_SELECT ? e->arg[1]->dtype : e->arg[0]->dtype;
     bool real = dtype_is_float(dtype);
     LLVMValueRef x[3] = {NULL};
-    int lanes = 1;
-    for (int i = 0; i < e->count; i++) {
-        x[i] = llvm_build_expr(b, e->arg[i]);
-        lanes = llvm_lanes(x[i]) > lanes ? llvm_lanes(x[i]) : lanes;
-    }
     for (int i = 0; i < e->count; i++)
-        x[i] = llvm_build_splat(b, x[i], lanes);
+        x[i] = llvm_build_expr(b, e->arg[i]);
 
     switch (row->way) {
     case WAY_INSTRUCTION:
@@ -310,8 +282,7 @@ static LLVMValueRef build_apply(KernelBuilder *b, const Expr *e)
                              x[0], x[1], "");
     case WAY_INTRINSIC: {
         LLVMTypeRef type = LLVMTypeOf(x[0]);
-        return real ? llvm_build_intrinsic(b, row->intrinsic, &type, 1, x)
-                    : build_integer_intrinsic(b, e->op, dtype, x);
+        return llvm_build_intrinsic(b, row->intrinsic, &type, 1, x);
     }
     case WAY_OWN:
         return build_own(b, e, dtype, x);

@@ -50,26 +50,18 @@ static void build_if(KernelBuilder *b, LLVMValueRef condition, const Stmt *body)
     LLVMPositionBuilderAtEnd(b->builder, after);
 }
 
-/* What is read before a body, or by one statement, may be another value after the next store. */
-static LLVMValueRef build_alone(KernelBuilder *b, const Expr *e)
-{
-    int count = b->built_order.count;
-    LLVMValueRef value = llvm_build_expr(b, e);
-    llvm_forget_reads(b, count);
-    return value;
-}
-
 static void build_statement(KernelBuilder *b, const Stmt *s)
 {
     switch (s->kind) {
     case STMT_FOR:
-        build_loop(b, s->index, llvm_const_index(b, 0), build_alone(b, s->extent), s->body);
+        build_loop(b, s->index, llvm_const_index(b, 0), llvm_build_expr(b, s->extent), s->body);
         break;
     case STMT_IF:
-        build_if(b, build_alone(b, s->value), s->body);
+        build_if(b, llvm_build_expr(b, s->value), s->body);
         break;
     case STMT_LET:
-        b->temp[s->index] = build_alone(b, s->value);
+        b->temp[s->index] = llvm_build_expr(b, s->value);
+        b->let[s->index] = s->value;
         b->natural[s->index] = llvm_is_natural(b, s->value);
         break;
     case STMT_SET:
@@ -83,13 +75,10 @@ static void build_statement(KernelBuilder *b, const Stmt *s)
 
 static void build_block(KernelBuilder *b, const Stmt *first)
 {
-    int block = b->built_order.count;
-    for (const Stmt *s = first; s; s = s->next) {
-        int statement = b->built_order.count;
+    int before = b->built_order.count;
+    for (const Stmt *s = first; s; s = s->next)
         build_statement(b, s);
-        llvm_forget_reads(b, statement);
-    }
-    llvm_forget_block(b, block);
+    llvm_forget(b, before);
 }
 
 /* ---- the function
@@ -193,6 +182,7 @@ LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target 
                        .local = new_values(arena, kernel->local.count),
                        .temp = new_values(arena, kernel->temp.count),
                        .natural = arena_alloc(arena, (size_t)kernel->temp.count + 1),
+                       .let = arena_alloc(arena, ((size_t)kernel->temp.count + 1) * sizeof(Expr *)),
                        .axis = new_values(arena, kernel->axes)};
     /* A dot keeps it apart from every name of C. */
     b.function =

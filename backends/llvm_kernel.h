@@ -8,8 +8,7 @@
 
 #include <llvm-c/Core.h>
 
-/* An expression that has been built and may be used again: until its statement ends if it reads memory, until
-   its block ends otherwise. */
+/* An expression that has been built and may be used again until its block ends, unless it reads memory. */
 typedef struct BuiltExpr {
     LLVMValueRef value;
     bool reads;
@@ -25,7 +24,8 @@ typedef struct KernelBuilder {
     LLVMValueRef function;
 
     LLVMValueRef *buffer, *argument, *local, *temp, *axis; /* by index */
-    bool *natural;                                         /* of temps: an index that is not negative */
+    const Expr **let;                                      /* by temp: what it is bound to */
+    bool *natural;                      /* by temp: whether it is an index that cannot be negative */
     LLVMValueRef *scope, *other_scopes; /* a buffer's own alias scope, and all others; or NULL */
     unsigned scope_kind, noalias_kind;  /* of metadata */
 
@@ -50,10 +50,10 @@ LLVMValueRef llvm_const_index(KernelBuilder *b, int64_t value);
 LLVMValueRef llvm_build_splat(KernelBuilder *b, LLVMValueRef scalar, int lanes);
 int llvm_lanes(LLVMValueRef value);
 bool llvm_is_natural(const KernelBuilder *b, const Expr *e);
+bool llvm_reads_memory(const KernelBuilder *b, const Expr *e);
 
-/* Forgets what was built after the first `count` entries: all of it, or what reads memory. */
-void llvm_forget_block(KernelBuilder *b, int count);
-void llvm_forget_reads(KernelBuilder *b, int count);
+/* Forgets what was built after the first `count` entries of built_order. */
+void llvm_forget(KernelBuilder *b, int count);
 
 /* ---- llvm_memory.c */
 LLVMTypeRef llvm_memory_type(KernelBuilder *b, DType dtype, int lanes);

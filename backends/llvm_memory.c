@@ -76,6 +76,16 @@ static LLVMValueRef element_address(KernelBuilder *b, Place place, const Expr *a
     return address_of(b, place, place.base, llvm_build_expr(b, at));
 }
 
+/* A vector of places that is bound to a temp is still known to be a ramp or a splat. */
+static const Expr *shape_of(const KernelBuilder *b, const Expr *at)
+{
+    if (at->kind != EXPR_TEMP || at->lanes == 1)
+        return at;
+    const Expr *bound = b->let[at->index];
+    bool known = bound->kind == EXPR_RAMP || bound->kind == EXPR_SPLAT;
+    return known && !llvm_reads_memory(b, bound) ? bound : at;
+}
+
 /* ---- loads
  * -----------------------------------------------------------------------------------------------------------
  */
@@ -104,11 +114,11 @@ static LLVMValueRef load_contiguous(KernelBuilder *b, Place place, const Expr *f
     /* LLVM 22 takes the alignment as an attribute of the address, LLVM 19 as an operand. */
     LLVMTypeRef overload[] = {llvm_memory_type(b, place.dtype, lanes), LLVMTypeOf(address)};
     unsigned bytes = (unsigned)dtype_info[place.dtype].bytes;
-    LLVMValueRef mask = llvm_build_splat(b, where, lanes), fill = to_memory(b, otherwise, place.dtype);
+    LLVMValueRef fill = to_memory(b, otherwise, place.dtype);
 #if LLVM_VERSION_MAJOR >= 22
-    LLVMValueRef operand[] = {address, mask, fill};
+    LLVMValueRef operand[] = {address, where, fill};
 #else
-    LLVMValueRef operand[] = {address, lane(b, (int)bytes), mask, fill};
+    LLVMValueRef operand[] = {address, lane(b, (int)bytes), where, fill};
 #endif
     LLVMValueRef load = llvm_build_intrinsic(b, "llvm.masked.load", overload, 2, operand);
 #if LLVM_VERSION_MAJOR >= 22
@@ -200,7 +210,7 @@ static void store_lanes(KernelBuilder *b, Place place, const Expr *at, LLVMValue
 
 static void store_place(KernelBuilder *b, Place place, const Expr *at, LLVMValueRef value)
 {
-    value = to_memory(b, llvm_build_splat(b, value, at->lanes), place.dtype);
+    value = to_memory(b, value, place.dtype);
     if (at->lanes > 1 && at->kind == EXPR_RAMP && at->integer == 1)
         store_at(b, place, element_address(b, place, at->arg[0]), value);
     else if (at->lanes > 1)
@@ -221,16 +231,16 @@ static Place buffer_place(const KernelBuilder *b, int index)
 LLVMValueRef llvm_build_load(KernelBuilder *b, const Expr *e)
 {
     LLVMValueRef where = NULL, otherwise = NULL;
-    if (e->count > 1 && e->arg[1]) {
-        where = llvm_build_splat(b, llvm_build_expr(b, e->arg[1]), e->lanes);
-        otherwise = llvm_build_splat(b, llvm_build_expr(b, e->arg[2]), e->lanes);
+    if (e->count == 3) {
+        where = llvm_build_expr(b, e->arg[1]);
+        otherwise = llvm_build_expr(b, e->arg[2]);
     }
-    return load_place(b, buffer_place(b, e->index), e->arg[0], where, otherwise);
+    return load_place(b, buffer_place(b, e->index), shape_of(b, e->arg[0]), where, otherwise);
 }
 
 void llvm_build_store(KernelBuilder *b, const Stmt *s)
 {
-    store_place(b, buffer_place(b, s->index), s->at, llvm_build_expr(b, s->value));
+    store_place(b, buffer_place(b, s->index), shape_of(b, s->at), llvm_build_expr(b, s->value));
 }
 
 /* ---- locals
@@ -251,7 +261,8 @@ void llvm_build_locals(KernelBuilder *b)
 /* Address of vector `at` of a local of vectors. */
 static LLVMValueRef vector_address(KernelBuilder *b, const Local *local, LLVMValueRef base, const Expr *at)
 {
-    LLVMValueRef index = llvm_build_expr(b, at->kind == EXPR_SPLAT ? at->arg[0] : at);
+    const Expr *shape = shape_of(b, at);
+    LLVMValueRef index = llvm_build_expr(b, shape->kind == EXPR_SPLAT ? shape->arg[0] : shape);
     return LLVMBuildInBoundsGEP2(b->builder, llvm_memory_type(b, local->dtype, local->lanes), base, &index, 1,
                                  "");
 }
@@ -261,7 +272,7 @@ LLVMValueRef llvm_build_local(KernelBuilder *b, const Expr *e)
     const Local *local = &b->kernel->local.at[e->index];
     Place place = {b->local[e->index], local->dtype, -1};
     if (local->lanes == 1)
-        return load_place(b, place, e->arg[0], NULL, NULL);
+        return load_place(b, place, shape_of(b, e->arg[0]), NULL, NULL);
     LLVMValueRef address = vector_address(b, local, place.base, e->arg[0]);
     LLVMTypeRef type = llvm_memory_type(b, local->dtype, local->lanes);
     return from_memory(b, LLVMBuildLoad2(b->builder, type, address, ""), local->dtype);
@@ -274,11 +285,11 @@ void llvm_build_set(KernelBuilder *b, const Stmt *s)
     Place place = {b->local[s->index], local->dtype, -1};
     LLVMValueRef value = llvm_build_expr(b, s->value);
     if (local->lanes > 1) {
-        value = to_memory(b, llvm_build_splat(b, value, local->lanes), local->dtype);
-        LLVMBuildStore(b->builder, value, vector_address(b, local, place.base, s->at));
+        LLVMValueRef address = vector_address(b, local, place.base, s->at);
+        LLVMBuildStore(b->builder, to_memory(b, value, local->dtype), address);
     } else if (s->at->lanes == 1 && llvm_lanes(value) > 1) {
         store_at(b, place, element_address(b, place, s->at), to_memory(b, value, local->dtype));
     } else {
-        store_place(b, place, s->at, value);
+        store_place(b, place, shape_of(b, s->at), value);
     }
 }

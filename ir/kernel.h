@@ -2,7 +2,8 @@
    LET), scalar functions are primitive rows, and vectors are explicit.
    A kernel's work is `items` independent items; every backend makes of it
        void NAME(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end)
-   which does the items [begin, end): buffer[i] is the first element of buffer i, argument[0] the batch. */
+   which does the items [begin, end): buffer[i] is the first element of buffer i, argument[0] the batch. A buffer that a
+   kernel writes shares no byte with another of the same call: what is changed in place is one buffer, read and written. */
 #ifndef NETC_KERNEL_H
 #define NETC_KERNEL_H
 

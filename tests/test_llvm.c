@@ -7,7 +7,9 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- a few words to write kernels with
  * ------------------------------------------------------------------------------- */
@@ -70,6 +72,11 @@ static Stmt *let(int index, Expr *value)
 {
     return stmt((Stmt){.kind = STMT_LET, .index = index, .value = value});
 }
+/* The temp's value. */
+static Expr *use(int index)
+{
+    return expr_temp(pool, kernel->temp.at[index], kernel->temp_lanes.at[index], index);
+}
 static Stmt *set(int index, Expr *at, Expr *value)
 {
     return stmt((Stmt){.kind = STMT_SET, .index = index, .at = at, .value = value});
@@ -98,6 +105,8 @@ static Diagnostics diag;
 static void run_kernel(int level, void *const *buffers, int64_t batch_size, int64_t begin, int64_t end)
 {
     LlvmOptions options = {target_native(), level, true, &diag};
+    const char *fault = kernel_fault(kernel);
+    ck_assert_msg(!fault, "%s", fault);
     LlvmJit *jit = llvm_jit_new(&kernel, 1, options);
     ck_assert_ptr_nonnull(jit);
     llvm_jit_function(jit, 0)(buffers, &batch_size, begin, end);
@@ -138,10 +147,13 @@ START_TEST(vector_add_with_tail)
     new_kernel("add", 2, -1);
     int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true);
     Expr *eighths = expr_div(pool, batch(), integer(8));
-    Expr *at = ramp(times(axis(0), 8), 1, 8), *tail = plus(expr_mul(pool, eighths, integer(8)), axis(1));
-    kernel->body = BLOCK(loop(0, eighths, store(y, at, apply2(SCALAR_ADD, load(x, at), load(y, at)))),
-                         loop(1, expr_mod(pool, batch(), integer(8)),
-                              store(y, tail, apply2(SCALAR_ADD, load(x, tail), load(y, tail)))));
+    int base = temp(DTYPE_I64, 1), tail = temp(DTYPE_I64, 1);
+    Expr *at = ramp(use(base), 1, 8);
+    Stmt *vectors =
+        BLOCK(let(base, times(axis(0), 8)), store(y, at, apply2(SCALAR_ADD, load(x, at), load(y, at))));
+    Stmt *scalars = BLOCK(let(tail, plus(expr_mul(pool, eighths, integer(8)), axis(1))),
+                          store(y, use(tail), apply2(SCALAR_ADD, load(x, use(tail)), load(y, use(tail)))));
+    kernel->body = BLOCK(loop(0, eighths, vectors), loop(1, expr_mod(pool, batch(), integer(8)), scalars));
     float a[N], b[N + 1];
     for (int i = 0; i < N; i++)
         a[i] = noise(i), b[i] = noise(i + 100);
@@ -176,8 +188,7 @@ static void make_matmul(int lanes)
         for (int j = 0; j < columns; j++) {
             Expr *at = integer(r * columns + j), *to = plus(times(row, WIDTH), integer(j * lanes));
             first[firsts++] = set(tile, at, expr_splat(pool, expr_real(pool, DTYPE_F32, 0), lanes));
-            Expr *product = apply3(SCALAR_FMA, expr_temp(pool, DTYPE_F32, lanes, t),
-                                   expr_temp(pool, DTYPE_F32, lanes, j), vector(tile, r * columns + j));
+            Expr *product = apply3(SCALAR_FMA, use(t), use(j), vector(tile, r * columns + j));
             inner[inners++] = set(tile, at, product);
             last[lasts++] = store(c, ramp(to, 1, lanes), vector(tile, r * columns + j));
         }
@@ -215,36 +226,60 @@ START_TEST(matmul_tile_adds_in_order)
 }
 END_TEST
 
-/* y[i] = 0 <= i-2 < n ? x[i-2] : 5, as scalars, contiguous vectors, reversed and strided vectors. The buffer
-   is poisoned around x: what lies outside must not be seen. */
+/* Memory whose last byte is the last, or whose first is the first, that may be touched. */
+static void *fenced(size_t bytes, bool at_end)
+{
+    enum { PAGE = 4096 };
+    char *pages = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(pages != MAP_FAILED && bytes <= PAGE);
+    ck_assert_int_eq(mprotect(pages + PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
+    return pages + PAGE + (at_end ? PAGE - bytes : 0);
+}
+
+/* y[i] = 0 <= at < n ? x[at] : 5 with at = step·(i / lanes) + first + stride·(i mod lanes) */
+typedef struct Padding {
+    int lanes, step, first, stride;
+    bool bound_ramp; /* the vector of places itself is bound to a temp */
+} Padding;
+
+static void make_padding(Padding p, int n, int count)
+{
+    new_kernel("pad", 1, -1);
+    int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true);
+    Expr *start = plus(times(axis(0), p.step), integer(p.first)), *from;
+    Stmt *bind;
+    if (p.bound_ramp) {
+        int t = temp(DTYPE_I64, p.lanes);
+        bind = let(t, ramp(start, p.stride, p.lanes));
+        from = use(t);
+    } else {
+        int t = temp(DTYPE_I64, 1);
+        bind = let(t, start);
+        from = p.lanes > 1 ? ramp(use(t), p.stride, p.lanes) : use(t);
+    }
+    Expr *inside = apply2(SCALAR_AND, apply2(SCALAR_LE, expr_splat(pool, integer(0), p.lanes), from),
+                          apply2(SCALAR_LT, from, expr_splat(pool, integer(n), p.lanes)));
+    Expr *value = expr_load(pool, DTYPE_F32, x, from, inside, expr_real(pool, DTYPE_F32, 5));
+    Expr *to = p.lanes > 1 ? ramp(times(axis(0), p.lanes), 1, p.lanes) : axis(0);
+    kernel->body = loop(0, integer(count / p.lanes), BLOCK(bind, store(y, to, value)));
+}
+
 START_TEST(predicated_loads_fill)
 {
-    enum { N = 19, PAD = 2, M = 24, LANES = 8 };
-    static const int strides[] = {0, 1, -1, 2, 3};
-    for (int s = 0; s < 5; s++) {
-        int stride = strides[s], lanes = stride ? LANES : 1;
-        new_kernel("pad", 1, -1);
-        int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true);
-        Expr *to = lanes > 1 ? ramp(times(axis(0), lanes), 1, lanes) : axis(0);
-        Expr *from =
-            lanes > 1
-                ? ramp(plus(times(axis(0), stride > 1 ? 2 : stride * lanes), integer(stride < 0 ? 20 : -PAD)),
-                       stride, lanes)
-                : plus(axis(0), integer(-PAD));
-        Expr *inside = apply2(SCALAR_AND, apply2(SCALAR_LE, expr_splat(pool, integer(0), lanes), from),
-                              apply2(SCALAR_LT, from, expr_splat(pool, integer(N), lanes)));
-        Expr *value = expr_load(pool, DTYPE_F32, x, from, inside, expr_real(pool, DTYPE_F32, 5));
-        kernel->body = loop(0, integer(M / lanes), store(y, to, value));
-        float memory[N + 64], *in = memory + 32, out[M];
-        for (int i = 0; i < N + 64; i++)
-            memory[i] = NAN;
+    enum { N = 19, COUNT = 24 };
+    static const Padding paddings[] = {
+        {1, 1, -2, 0, false}, {8, 8, -2, 1, false}, {8, 8, -2, 1, true},   {8, -8, 20, -1, false},
+        {8, 2, -3, 2, false}, {8, 2, -3, 3, false}, {8, -2, 22, -2, true},
+    };
+    for (size_t test = 0; test < 2 * sizeof paddings / sizeof *paddings; test++) {
+        Padding p = paddings[test / 2];
+        make_padding(p, N, COUNT);
+        float *in = fenced(N * sizeof *in, test % 2), out[COUNT];
         for (int i = 0; i < N; i++)
             in[i] = noise(i);
         run_kernel(levels[_i], (void *[]){in, out}, 1, 0, 1);
-        for (int i = 0; i < M; i++) {
-            int at = lanes == 1 ? i - PAD
-                                : i / lanes * (stride > 1 ? 2 : stride * lanes) + (stride < 0 ? 20 : -PAD) +
-                                      i % lanes * stride;
+        for (int i = 0; i < COUNT; i++) {
+            int at = i / p.lanes * p.step + p.first + i % p.lanes * p.stride;
             assert_same(out[i], at >= 0 && at < N ? in[at] : 5, i);
         }
     }
@@ -269,43 +304,53 @@ START_TEST(predicate_of_a_whole_vector)
 }
 END_TEST
 
-/* y[i] = x[stride·i], y[stride·i] = x[i], y[i] = x[index[i]] and y[index[i]] = x[i]: all vectors */
-START_TEST(vectors_that_are_not_contiguous)
+/* y[i] = x[stride·i] and z[stride·i] = x[i], as vectors that touch nothing before, behind or beyond theirs */
+START_TEST(strided_vectors)
+{
+    enum { LANES = 8, COUNT = 24, MOST = 3 * (COUNT - 1) + 1 };
+    for (int stride = -3; stride <= 3; stride++) {
+        int span = abs(stride) * (COUNT - 1) + 1, first = stride < 0 ? span - 1 : 0;
+        if (stride == 0)
+            continue;
+        new_kernel("strided", 1, -1);
+        int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true), z = buffer(DTYPE_F32, true);
+        Expr *dense = ramp(times(axis(0), LANES), 1, LANES);
+        Expr *sparse = ramp(plus(times(axis(0), LANES * stride), integer(first)), stride, LANES);
+        kernel->body = loop(0, integer(COUNT / LANES),
+                            BLOCK(store(y, dense, load(x, sparse)), store(z, sparse, load(x, dense))));
+        for (int at_end = 0; at_end < 2; at_end++) {
+            float *in = fenced((size_t)span * sizeof *in, at_end),
+                  *out = fenced((size_t)span * sizeof *out, at_end), gathered[COUNT];
+            float expected[MOST] = {0};
+            for (int i = 0; i < span; i++)
+                in[i] = noise(i);
+            for (int i = 0; i < COUNT; i++)
+                expected[first + i * stride] = in[i];
+            run_kernel(levels[_i], (void *[]){in, gathered, out}, 1, 0, 1);
+            for (int i = 0; i < COUNT; i++)
+                assert_same(gathered[i], in[first + i * stride], i);
+            for (int i = 0; i < span; i++)
+                assert_same(out[i], expected[i], i);
+        }
+    }
+}
+END_TEST
+
+/* y[i] = x[index[i]] and y[index[i]] = x[i] */
+START_TEST(indirect_vectors)
 {
     enum { N = 64, LANES = 8 };
-    float in[N * 3], out[N * 3];
+    float in[N], out[N];
     int32_t index[N];
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         index[i] = i * 37 % N;
-    for (int i = 0; i < N * 3; i++)
         in[i] = noise(i);
-    for (int stride = 2; stride <= 3; stride++) {
-        new_kernel("strided", 1, -1);
-        int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true);
-        Expr *dense = ramp(times(axis(0), LANES), 1, LANES);
-        Expr *sparse = ramp(times(axis(0), LANES * stride), stride, LANES);
-        kernel->body =
-            loop(0, integer(N / LANES),
-                 BLOCK(store(y, dense, load(x, sparse)),
-                       store(y, ramp(plus(times(axis(0), LANES * stride), integer(0)), stride, LANES),
-                             load(x, dense))));
-        memset(out, 0, sizeof out);
-        run_kernel(levels[_i], (void *[]){in, out}, 1, 0, 1);
-        float expected[N * 3] = {0};
-        for (int v = 0; v < N / LANES; v++) {
-            for (int i = v * LANES; i < (v + 1) * LANES; i++)
-                expected[i] = in[i * stride];
-            for (int i = v * LANES; i < (v + 1) * LANES; i++)
-                expected[i * stride] = in[i];
-        }
-        for (int i = 0; i < N * 3; i++)
-            assert_same(out[i], expected[i], i);
     }
     for (int scatter = 0; scatter < 2; scatter++) {
         new_kernel("gather", 1, -1);
         int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true), n = buffer(DTYPE_I32, false);
-        Expr *dense = ramp(times(axis(0), LANES), 1, LANES),
-             *sparse = expr_cast(pool, load(n, dense), DTYPE_I64);
+        Expr *dense = ramp(times(axis(0), LANES), 1, LANES);
+        Expr *sparse = expr_cast(pool, load(n, dense), DTYPE_I64);
         kernel->body = loop(0, integer(N / LANES),
                             store(y, scatter ? sparse : dense, load(x, scatter ? dense : sparse)));
         run_kernel(levels[_i], (void *[]){in, out, index}, 1, 0, 1);
@@ -372,11 +417,14 @@ static bool has_row(ScalarOp op, DType dtype)
     case SCALAR_OR:
     case SCALAR_XOR:
         return !dtype_is_float(dtype);
+    case SCALAR_MOD:
     case SCALAR_SHL:
     case SCALAR_SHR:
     case SCALAR_MULHI:
     case SCALAR_CTZ:
         return !dtype_is_float(dtype) && dtype != DTYPE_BOOL;
+    case SCALAR_FMA:
+    case SCALAR_ABS:
     case SCALAR_SQRT:
     case SCALAR_FLOOR:
         return dtype_is_float(dtype);
@@ -414,18 +462,16 @@ static int fill_operands(const Sample *s, void *const *in, Cell (*operand)[3])
 static void make_row(ScalarOp op, DType dtype, int count, int lanes)
 {
     new_kernel("row", 1, -1);
-    bool select = op == SCALAR_SELECT;
-    int in[3];
-    Expr *at = lanes > 1 ? ramp(times(axis(0), lanes), 1, lanes) : axis(0), *x[3];
-    for (int k = 0; k < 3; k++) {
+    int in[3], base = temp(DTYPE_I64, 1), first = temp(dtype, lanes), second = temp(dtype, lanes);
+    Expr *at = lanes > 1 ? ramp(use(base), 1, lanes) : use(base);
+    for (int k = 0; k < 3; k++)
         in[k] = buffer(dtype, false);
-        x[k] = load(in[k], at);
-    }
-    if (select)
-        x[0] = apply2(SCALAR_LE, x[0], x[1]);
-    Expr *value = expr_apply(pool, op, x[0], x[1], x[2]);
+    Expr *a = op == SCALAR_SELECT ? apply2(SCALAR_LE, use(first), use(second)) : use(first);
+    Expr *value = apply3(op, a, use(second), load(in[2], at));
     int out = buffer(value->dtype, true);
-    kernel->body = loop(0, integer(count / lanes), store(out, at, value));
+    kernel->body = loop(0, integer(count / lanes),
+                        BLOCK(let(base, times(axis(0), lanes)), let(first, load(in[0], at)),
+                              let(second, load(in[1], at)), store(out, at, value)));
 }
 
 static void check_row(ScalarOp op, const Sample *s, int level, int lanes)
@@ -509,8 +555,10 @@ START_TEST(products_are_not_contracted)
 {
     new_kernel("plain", 1, -1);
     int x = buffer(DTYPE_F32, false), y = buffer(DTYPE_F32, true);
-    Expr *a = load(x, ramp(integer(0), 1, 8)), *c = load(x, ramp(integer(8), 1, 8));
-    kernel->body = store(y, ramp(integer(0), 1, 8), apply2(SCALAR_ADD, apply2(SCALAR_MUL, a, a), c));
+    int a = temp(DTYPE_F32, 8);
+    Expr *square = apply2(SCALAR_MUL, use(a), use(a)), *c = load(x, ramp(integer(8), 1, 8));
+    kernel->body = BLOCK(let(a, load(x, ramp(integer(0), 1, 8))),
+                         store(y, ramp(integer(0), 1, 8), apply2(SCALAR_ADD, square, c)));
     float in[16], out[8];
     int contracted = 0;
     for (int i = 0; i < 8; i++) {
@@ -624,17 +672,42 @@ START_TEST(bits_become_floats)
 }
 END_TEST
 
-/* A value that two statements use is built again where memory has changed between them. */
+/* Statements that share an expression read memory again: it has changed. */
 START_TEST(a_read_is_not_remembered_across_a_store)
 {
     new_kernel("again", 1, -1);
     int x = buffer(DTYPE_F32, true);
-    Expr *twice = apply2(SCALAR_ADD, load(x, integer(0)), load(x, integer(0)));
-    kernel->body = BLOCK(store(x, integer(0), twice), store(x, integer(0), twice),
-                         loop(0, integer(2), store(x, integer(0), twice)));
+    Expr *more = apply2(SCALAR_ADD, load(x, integer(0)), expr_real(pool, DTYPE_F32, 1));
+    kernel->body = BLOCK(store(x, integer(0), more), store(x, integer(0), more),
+                         loop(0, integer(2), store(x, integer(0), more)));
     float value = 1.5f;
     run_kernel(levels[_i], (void *[]){&value}, 1, 0, 1);
-    ck_assert_float_eq(value, 24);
+    ck_assert_float_eq(value, 5.5f);
+}
+END_TEST
+
+/* Quotients round to zero, whether the dividend is known not to be negative or not. */
+START_TEST(indices_divide)
+{
+    enum { N = 40 };
+    new_kernel("divide", 1, 0);
+    int x = buffer(DTYPE_I64, true), t = temp(DTYPE_I64, 1);
+    Expr *n = load(x, integer(0)), *i = axis(0); /* not folded: what is loaded is not known */
+    Expr *at = times(i, 4);
+    kernel->body = BLOCK(let(t, plus(n, times(i, -3))),
+                         store(x, plus(at, integer(1)), expr_div(pool, use(t), integer(7))),
+                         store(x, plus(at, integer(2)), expr_mod(pool, use(t), integer(7))),
+                         store(x, plus(at, integer(3)), expr_div(pool, i, batch())),
+                         store(x, plus(at, integer(4)), expr_mod(pool, i, batch())));
+    int64_t memory[4 * N + 1] = {50};
+    run_kernel(levels[_i], (void *[]){memory}, 3, 0, N);
+    for (int k = 0; k < N; k++) {
+        int64_t first = 50 - 3 * k, *got = memory + 4 * k + 1;
+        ck_assert_int_eq(got[0], first / 7);
+        ck_assert_int_eq(got[1], first % 7);
+        ck_assert_int_eq(got[2], k / 3);
+        ck_assert_int_eq(got[3], k % 3);
+    }
 }
 END_TEST
 
@@ -661,7 +734,8 @@ int main(void)
     tcase_add_loop_test(cases, matmul_tile_adds_in_order, 0, 2);
     tcase_add_loop_test(cases, predicated_loads_fill, 0, 2);
     tcase_add_loop_test(cases, predicate_of_a_whole_vector, 0, 2);
-    tcase_add_loop_test(cases, vectors_that_are_not_contiguous, 0, 2);
+    tcase_add_loop_test(cases, strided_vectors, 0, 2);
+    tcase_add_loop_test(cases, indirect_vectors, 0, 2);
     tcase_add_loop_test(cases, bytes_become_floats, 0, 2);
     tcase_add_loop_test(cases, every_row_of_the_scalar_table, 0, SCALAR_COUNT);
     tcase_add_loop_test(cases, every_conversion, 0, SAMPLES);
@@ -671,6 +745,7 @@ int main(void)
     tcase_add_loop_test(cases, booleans_in_memory, 0, 2);
     tcase_add_loop_test(cases, bits_become_floats, 0, 2);
     tcase_add_loop_test(cases, a_read_is_not_remembered_across_a_store, 0, 2);
+    tcase_add_loop_test(cases, indices_divide, 0, 2);
     tcase_add_loop_test(cases, a_call_of_no_items_does_nothing, 0, 2);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
