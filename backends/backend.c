@@ -1,14 +1,15 @@
 #include "backend.h"
 #include "llvm_emit.h"
+#include "output.h"
 
 #include <errno.h>
 #include <string.h>
 
 const Backend backend_list[] = {
-    {"exe", "", "a program, linked with the runtime (the default)", llvm_emit_program},
-    {"obj", ".o", "an object file, to be linked with libnetrt.a", llvm_emit_object},
-    {"asm", ".s", "assembly", llvm_emit_assembly},
-    {"llvm", ".ll", "LLVM IR, optimised", llvm_emit_text},
+    {"exe", "", "a program, linked with the runtime (the default)", llvm_emit_program, true},
+    {"obj", ".o", "an object file, to be linked with libnetrt.a", llvm_emit_object, true},
+    {"asm", ".s", "assembly", llvm_emit_assembly, false},
+    {"llvm", ".ll", "LLVM IR, optimised", llvm_emit_text, false},
 };
 const int backend_count = sizeof backend_list / sizeof *backend_list;
 
@@ -36,17 +37,9 @@ const Engine *engine_find(const char *name)
 
 int backend_write(const BackendOptions *options, const void *bytes, size_t count)
 {
-    bool standard = !strcmp(options->output, "-");
-    FILE *file = standard ? stdout : fopen(options->output, "wb");
-    bool written = file && fwrite(bytes, 1, count, file) == count && !fflush(file);
-    int error = errno;
-    if (file && !standard && fclose(file) && written) {
-        error = errno;
-        written = false;
-    }
-    if (written)
+    if (output_write(options->output, bytes, count))
         return STATUS_OK;
     diag_report(options->diag, DIAG_ERROR, (Span){NULL, 0, 0}, "cannot write %s: %s",
-                standard ? "standard output" : options->output, strerror(error));
+                strcmp(options->output, "-") ? options->output : "standard output", strerror(errno));
     return STATUS_INPUT;
 }

@@ -24,6 +24,7 @@ typedef struct Backend {
     const char *suffix; /* of the default output: ".s" */
     const char *description;
     int (*emit)(const Program *program, const BackendOptions *options); /* returns a status */
+    bool binary; /* not for a terminal */
 } Backend;
 
 typedef struct Engine {
@@ -47,7 +48,7 @@ extern const int engine_count;
 const Backend *backend_find(const char *name);
 const Engine *engine_find(const char *name);
 
-/* Writes bytes to options->output. Returns a status. */
+/* Writes bytes to options->output, all or nothing. Returns a status. */
 int backend_write(const BackendOptions *options, const void *bytes, size_t count);
 
 #endif

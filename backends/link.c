@@ -1,5 +1,7 @@
 #include "link.h"
 
+#include "output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -46,7 +48,7 @@ static void add(Arena *arena, Command *command, const char *word)
 }
 
 static Command link_command(Arena *arena, const BackendOptions *options, const char *object,
-                            const char *library)
+                            const char *library, const char *program)
 {
     static const char *const before[] = {"-pie", "-Wl,--gc-sections", "-Wl,--as-needed",
                                          "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"};
@@ -58,7 +60,7 @@ static Command link_command(Arena *arena, const BackendOptions *options, const c
     for (const char *const *flag = options->link_flags; flag && *flag; flag++)
         add(arena, &command, *flag);
     add(arena, &command, "-o");
-    add(arena, &command, options->output);
+    add(arena, &command, program);
     add(arena, &command, object);
     add(arena, &command, library);
     for (size_t i = 0; i < sizeof after / sizeof *after; i++)
@@ -176,6 +178,27 @@ static bool write_object(const BackendOptions *options, char *path, const void *
     return false;
 }
 
+/* Links into a file of another name, which becomes options->output when it is whole. */
+static int link_object(Arena *arena, const BackendOptions *options, const char *object, const char *library,
+                       const sigset_t *signals)
+{
+    Output output;
+    if (output_begin(&output, options->output)) {
+        Command command = link_command(arena, options, object, library, output.written);
+        if (options->show_commands)
+            show(options->diag->out, &command);
+        int status = run(options, &command, signals);
+        if (status) {
+            output_drop(&output);
+            return status;
+        }
+        if (output_end(&output))
+            return STATUS_OK;
+    }
+    diag_report(options->diag, DIAG_ERROR, nowhere, "cannot write %s: %s", options->output, strerror(errno));
+    return STATUS_INPUT;
+}
+
 int link_program(const BackendOptions *options, const void *object, size_t bytes)
 {
     Arena *arena = arena_new();
@@ -189,10 +212,7 @@ int link_program(const BackendOptions *options, const void *object, size_t bytes
                     "libnetrt.a is neither beside netc nor in ../lib/netc");
         status = STATUS_MISSING;
     } else if (write_object(options, path, object, bytes)) {
-        Command command = link_command(arena, options, path, library);
-        if (options->show_commands)
-            show(options->diag->out, &command);
-        status = run(options, &command, &signals);
+        status = link_object(arena, options, path, library, &signals);
         unlink(path);
     }
     sigprocmask(SIG_SETMASK, &signals, NULL);

@@ -8,15 +8,29 @@ const OptionRow option_row[OPTION_COUNT] = {
 #include "options.def"
 };
 
-const NamedRow stage_row[STAGE_COUNT] = {
+int options_stages(NamedRow row[MOST_NAMED_ROWS])
+{
+    static const NamedRow own[STAGE_COUNT] = {
 #define STAGE(kind, name, help) {name, help},
 #include "options.def"
-};
+    };
+    memcpy(row, own, sizeof own);
+    int count = STAGE_COUNT;
+    for (int i = 0; i < backend_count && count < MOST_NAMED_ROWS; i++)
+        row[count++] = (NamedRow){backend_list[i].name, backend_list[i].description};
+    return count;
+}
 
-const NamedRow runner_row[RUNNER_COUNT] = {
-#define RUNNER(kind, name, help) {name, help},
-#include "options.def"
-};
+int options_engines(Arena *arena, NamedRow row[MOST_NAMED_ROWS])
+{
+    int count = 0;
+    for (int i = 0; i < engine_count && count + 1 < MOST_NAMED_ROWS; i++) {
+        row[count++] = (NamedRow){engine_list[i].name, engine_list[i].description};
+        row[count++] = (NamedRow){arena_printf(arena, "%s64", engine_list[i].name),
+                                  "the same in f64 throughout: the reference"};
+    }
+    return count;
+}
 
 typedef struct Parser {
     Options *options;
@@ -83,19 +97,38 @@ static bool parse_define(const Parser *parser, const char *value)
     return true;
 }
 
+static bool parse_stage(const Parser *parser, const char *value)
+{
+    NamedRow row[MOST_NAMED_ROWS];
+    int found = find_row(parser, "stage", value, row, options_stages(row));
+    if (found < 0)
+        return false;
+    parser->options->emit = true;
+    parser->options->stage = found < STAGE_BACKEND ? (Stage)found : STAGE_BACKEND;
+    if (found >= STAGE_BACKEND)
+        parser->options->backend = &backend_list[found - STAGE_BACKEND];
+    return true;
+}
+
+static bool parse_engine(const Parser *parser, const char *value)
+{
+    NamedRow row[MOST_NAMED_ROWS];
+    int found = find_row(parser, "backend", value, row, options_engines(parser->arena, row));
+    if (found >= 0)
+        parser->options->engine = &engine_list[found / 2];
+    parser->options->reference = found % 2 == 1;
+    return found >= 0;
+}
+
 static bool apply_option(Parser *parser, OptionKind kind, const char *value)
 {
     Options *options = parser->options;
-    int found = 0;
     switch (kind) {
     case OPTION_OUTPUT:
         options->output = value;
         break;
     case OPTION_EMIT:
-        if ((found = find_row(parser, "stage", value, stage_row, STAGE_COUNT)) < 0)
-            return false;
-        options->stage = (Stage)found;
-        break;
+        return parse_stage(parser, value);
     case OPTION_CHECK:
         options->check = true;
         break;
@@ -139,10 +172,7 @@ static bool apply_option(Parser *parser, OptionKind kind, const char *value)
         options->action = ACTION_LIST_TARGETS;
         break;
     case OPTION_BACKEND:
-        if ((found = find_row(parser, "backend", value, runner_row, RUNNER_COUNT)) < 0)
-            return false;
-        options->runner = (Runner)found;
-        break;
+        return parse_engine(parser, value);
     case OPTION_COLOR:
         return parse_color(parser, value);
     case OPTION_VERBOSE:
@@ -250,8 +280,7 @@ static bool check_combination(const Parser *parser)
         return complain(parser, "no input file; netc --help says what netc does");
     if (options->action == ACTION_DOC && !options->input)
         return complain(parser, "doc wants the name of a layer or op: netc doc conv");
-    if (options->action == ACTION_COMPILE &&
-        (options->check + options->summary + (options->stage != STAGE_PROGRAM)) > 1)
+    if (options->action == ACTION_COMPILE && (options->check + options->summary + options->emit) > 1)
         return complain(parser, "--check, --summary and --emit exclude each other");
     if (options->check && options->output)
         return complain(parser, "--check writes nothing, so -o '%s' makes no sense", options->output);
@@ -260,7 +289,11 @@ static bool check_combination(const Parser *parser)
 
 bool options_parse(Options *options, Arena *arena, int count, char **argument, FILE *messages)
 {
-    *options = (Options){.stage = STAGE_PROGRAM, .level = 2, .cc = "cc"};
+    *options = (Options){.stage = STAGE_BACKEND,
+                         .backend = backend_find("exe"),
+                         .engine = engine_find("llvm"),
+                         .level = 2,
+                         .cc = "cc"};
     Parser parser = {options, arena, argument + (count > 0), argument + count, messages};
     return parse_arguments(&parser) && check_combination(&parser);
 }

@@ -4,6 +4,7 @@
 #define NETC_OPTIONS_H
 
 #include "arena.h"
+#include "backend.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,23 +23,18 @@ typedef struct OptionRow {
 } OptionRow;
 extern const OptionRow option_row[OPTION_COUNT];
 
+/* What --emit writes: a stage that the driver prints, or what a backend makes of the program. */
 typedef enum Stage {
 #define STAGE(kind, name, help) STAGE_##kind,
 #include "options.def"
     STAGE_COUNT,
-    STAGE_PROGRAM = STAGE_COUNT /* an executable */
+    STAGE_BACKEND = STAGE_COUNT
 } Stage;
-
-typedef enum Runner {
-#define RUNNER(kind, name, help) RUNNER_##kind,
-#include "options.def"
-    RUNNER_COUNT
-} Runner;
 
 typedef struct NamedRow {
     const char *name, *help;
 } NamedRow;
-extern const NamedRow stage_row[STAGE_COUNT], runner_row[RUNNER_COUNT];
+enum { MOST_NAMED_ROWS = 32 };
 
 typedef enum Action {
     ACTION_COMPILE, /* --check, --summary and --emit are ways of it */
@@ -56,7 +52,9 @@ typedef struct Options {
     Action action;
     const char *input;  /* "-": standard input; of `doc`: the name; NULL: none */
     const char *output; /* NULL: not given */
+    bool emit;          /* --emit was given */
     Stage stage;
+    const Backend *backend; /* of STAGE_BACKEND; at first the one that makes programs */
     bool check, summary;
     int level;                 /* 0 … 3 */
     LIST(const char *) define; /* "name=value" */
@@ -65,7 +63,8 @@ typedef struct Options {
     const char *cc;
     const char *dump, *print_after, *stop_after; /* NULL: not given */
     bool print_after_all, verify, time_passes;
-    Runner runner;
+    const Engine *engine; /* of `run` */
+    bool reference;       /* of `run`: in f64 */
     Color color;
     bool verbose;
     const char *topic;   /* of --help; NULL: not given */
@@ -78,10 +77,15 @@ bool options_parse(Options *options, Arena *arena, int count, char **argument, F
 
 /* --help. */
 void options_help(FILE *out);
-/* A table of names, one a line. */
+/* --help=TOPIC: the rows of a table of names. */
 void options_help_rows(FILE *out, const char *title, const NamedRow *row, int count);
 /* What to do instead of a command line that asks for nothing. */
 void options_usage(FILE *out);
+
+/* The stages of --emit; the engines of --backend, each also as NAME64, in f64. They fill `row`, and return
+   how many there are. */
+int options_stages(NamedRow row[MOST_NAMED_ROWS]);
+int options_engines(Arena *arena, NamedRow row[MOST_NAMED_ROWS]);
 
 /* Of `count` names, `stride` bytes apart, the nearest to a mistyped one, if it is near enough to suggest;
  * else NULL. */

@@ -39,7 +39,9 @@ START_TEST(defaults)
 {
     ck_assert(parse("netc a.net"));
     ck_assert_int_eq(options.action, ACTION_COMPILE);
-    ck_assert_int_eq(options.stage, STAGE_PROGRAM);
+    ck_assert_int_eq(options.stage, STAGE_BACKEND);
+    ck_assert_str_eq(options.backend->name, "exe");
+    ck_assert_str_eq(options.engine->name, "llvm");
     ck_assert_int_eq(options.level, 2);
     ck_assert_str_eq(options.input, "a.net");
     ck_assert_str_eq(options.cc, "cc");
@@ -53,7 +55,7 @@ START_TEST(values_may_be_joined_or_apart_and_options_anywhere)
     ck_assert_int_eq(options.define.count, 2);
     ck_assert_str_eq(options.define.at[0], "n=3");
     ck_assert_str_eq(options.define.at[1], "width=4");
-    ck_assert_int_eq(options.stage, STAGE_C);
+    ck_assert_str_eq(options.backend->name, "c");
     ck_assert_str_eq(options.output, "b.c");
     ck_assert_int_eq(options.level, 3);
     ck_assert_str_eq(options.cpu, "x86-64-v3");
@@ -70,7 +72,8 @@ START_TEST(run_leaves_the_rest_to_the_program)
 {
     ck_assert(parse("netc run --backend=interp64 a.net train --epochs 3 -v"));
     ck_assert_int_eq(options.action, ACTION_RUN);
-    ck_assert_int_eq(options.runner, RUNNER_INTERP64);
+    ck_assert_str_eq(options.engine->name, "interp");
+    ck_assert(options.reference);
     ck_assert_int_eq(options.run_count, 4);
     ck_assert_str_eq(options.run_argument[0], "train");
     ck_assert_ptr_null(options.run_argument[4]);

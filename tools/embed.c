@@ -1,6 +1,5 @@
 /* Turns files into a C source on standard output, so that netc is one file:
      embed text SYMBOL FILE     const char SYMBOL[], ends in NUL
-     embed bytes SYMBOL FILE    const unsigned char SYMBOL[] and const size_t SYMBOL_size
      embed prelude FILE…        const PreludeFile prelude_file[], see frontend/prelude.h */
 #include <ctype.h>
 #include <errno.h>
@@ -52,18 +51,6 @@ static int embed_text(const char *symbol, const char *name)
     return EXIT_SUCCESS;
 }
 
-static int embed_bytes(const char *symbol, const char *name)
-{
-    printf("#include <stddef.h>\n\nextern const unsigned char %s[];\nextern const size_t %s_size;\n", symbol,
-           symbol);
-    printf("const unsigned char %s[] =\n", symbol);
-    long count = print_literal(name);
-    if (count < 0)
-        return fail(name);
-    printf(";\nconst size_t %s_size = %ld;\n", symbol, count);
-    return EXIT_SUCCESS;
-}
-
 static int embed_prelude(char **name)
 {
     puts("#include \"prelude.h\"\n\n#include <stddef.h>\n\nconst PreludeFile prelude_file[] = {");
@@ -85,11 +72,9 @@ int main(int argc, char **argv)
     int status = EXIT_FAILURE;
     if (argc == 4 && !strcmp(argv[1], "text"))
         status = embed_text(argv[2], argv[3]);
-    else if (argc == 4 && !strcmp(argv[1], "bytes"))
-        status = embed_bytes(argv[2], argv[3]);
     else if (argc > 2 && !strcmp(argv[1], "prelude"))
         status = embed_prelude(argv + 2);
     else
-        fputs("usage: embed text SYMBOL FILE | bytes SYMBOL FILE | prelude FILE...\n", stderr);
+        fputs("usage: embed text SYMBOL FILE | prelude FILE...\n", stderr);
     return fflush(stdout) ? fail("standard output") : status;
 }
