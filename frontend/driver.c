@@ -7,11 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static int usage_error(const char *format, const char *name)
+static int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int usage_error(const char *format, ...)
 {
+    va_list arguments;
+    va_start(arguments, format);
     fputs("netc: ", stderr);
-    fprintf(stderr, format, name);
+    vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
+    va_end(arguments);
     return STATUS_USAGE;
 }
 
@@ -51,10 +55,10 @@ static int print_doc(const Driver *driver)
         frontend_doc_list(&text);
     else if (!frontend_doc(&text, name, &nearest)) {
         text_free(&text);
-        fprintf(stderr,
-                nearest ? "netc: there is no layer or op '%s'; did you mean '%s'?\n"
-                        : "netc: there is no layer or op '%s'; netc doc lists them\n",
-                name, nearest);
+        if (nearest)
+            fprintf(stderr, "netc: there is no layer or op '%s'; did you mean '%s'?\n", name, nearest);
+        else
+            fprintf(stderr, "netc: there is no layer or op '%s'; netc doc lists them\n", name);
         return STATUS_INPUT;
     }
     return print_text(&text);
@@ -121,6 +125,28 @@ static int act(Driver *driver)
     return STATUS_INTERNAL;
 }
 
+static int check_pass(const char *name)
+{
+    if (!name || pass_find(name))
+        return STATUS_OK;
+    const char *near = name_nearest(name, &pass_list[0].name, pass_count, sizeof *pass_list);
+    if (near)
+        return usage_error("there is no pass '%s'; did you mean '%s'?", name, near);
+    return usage_error("there is no pass '%s'; netc --help=passes lists them", name);
+}
+
+static int check_letters(const char *letters)
+{
+    for (const char *letter = letters; letter && *letter; letter++) {
+        int pass = 0;
+        while (pass < pass_count && pass_list[pass].letter != *letter)
+            pass++;
+        if (pass == pass_count)
+            return usage_error("no pass has the letter '%c'; netc --help=passes lists them", *letter);
+    }
+    return STATUS_OK;
+}
+
 /* What the options name outside of their own table. */
 static int find_names(Driver *driver)
 {
@@ -129,24 +155,9 @@ static int find_names(Driver *driver)
     driver->target = target_find(cpu);
     if (!driver->target)
         return usage_error("there is no CPU '%s'; netc --list-targets lists them", cpu);
-    const char *const pass[] = {options->print_after, options->stop_after};
-    for (size_t i = 0; i < sizeof pass / sizeof *pass; i++)
-        if (pass[i] && !pass_find(pass[i])) {
-            const char *near = name_nearest(pass[i], &pass_list[0].name, pass_count, sizeof *pass_list);
-            if (!near)
-                return usage_error("there is no pass '%s'; netc --help=passes lists them", pass[i]);
-            return usage_error(
-                arena_printf(driver->arena, "there is no pass '%%s'; did you mean '%s'?", near), pass[i]);
-        }
-    for (const char *letter = options->dump; letter && *letter; letter++) {
-        int found = 0;
-        for (int i = 0; i < pass_count; i++)
-            found += pass_list[i].letter == *letter;
-        if (!found)
-            return usage_error("no pass has the letter '%s'; netc --help=passes lists them",
-                               arena_printf(driver->arena, "%c", *letter));
-    }
-    return STATUS_OK;
+    int status = check_pass(options->print_after);
+    status = status ? status : check_pass(options->stop_after);
+    return status ? status : check_letters(options->dump);
 }
 
 int driver_main(int count, char **argument)

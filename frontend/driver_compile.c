@@ -9,6 +9,7 @@
 #define summary_print(text, program) program_print_plan(text, program)
 #endif
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

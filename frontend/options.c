@@ -278,8 +278,6 @@ static bool check_combination(const Parser *parser)
     bool needs_input = options->action == ACTION_COMPILE || options->action == ACTION_RUN;
     if (needs_input && !options->input)
         return complain(parser, "no input file; netc --help says what netc does");
-    if (options->action == ACTION_DOC && !options->input)
-        return complain(parser, "doc wants the name of a layer or op: netc doc conv");
     if (options->action == ACTION_COMPILE && (options->check + options->summary + options->emit) > 1)
         return complain(parser, "--check, --summary and --emit exclude each other");
     if (options->check && options->output)

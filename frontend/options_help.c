@@ -9,7 +9,7 @@ void options_usage(FILE *out)
     fputs("usage: netc [OPTIONS] FILE.net              compile; makes the program ./FILE\n"
           "       netc run [OPTIONS] FILE.net ARGS...  compile in memory and run: train, test, predict, "
           "info, bench\n"
-          "       netc doc NAME                        explain a layer or an op\n",
+          "       netc doc [NAME]                      explain a layer or an op, or list them\n",
           out);
 }
 

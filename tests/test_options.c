@@ -88,7 +88,6 @@ static const struct {
 } wrong[] = {
     {"netc", "netc: no input file; netc --help says what netc does\n"},
     {"netc a.net b.net", "netc: one input at a time: 'a.net', then 'b.net'\n"},
-    {"netc doc", "netc: doc wants the name of a layer or op: netc doc conv\n"},
     {"netc a.net --chekc", "netc: there is no option '--chekc'; did you mean '--check'?\n"},
     {"netc a.net --qqq", "netc: there is no option '--qqq'; netc --help lists them\n"},
     {"netc a.net -check", "netc: there is no option '-check'; did you mean '--check'?\n"},
