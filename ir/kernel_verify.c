@@ -102,7 +102,7 @@ static bool takes(ScalarOp op, DType dtype)
     case SCALAR_NEG:
         return dtype != DTYPE_BOOL;
     default:
-        return is_float || !strstr(scalar_info[op].c, "%F");
+        return is_float || (scalar_info[op].c && !strstr(scalar_info[op].c, "%F"));
     }
 }
 
@@ -285,7 +285,8 @@ static bool seen_before(Checker *c, const Expr *e)
 /* What a pass before should have replaced. */
 static bool is_left(const Expr *e)
 {
-    return e->kind == EXPR_REDUCE || (e->kind == EXPR_APPLY && scalar_info[e->op].expand);
+    bool expands = e->kind == EXPR_APPLY && scalar_info[e->op].expand;
+    return e->kind == EXPR_REDUCE || (expands && e->dtype != DTYPE_F64); /* f64: see scalar_expand.h */
 }
 
 static void check_tree(Checker *c, const Expr *e)
