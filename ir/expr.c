@@ -34,8 +34,7 @@ Size expr_extent(const Exprs *pool, int axis)
     return axis < pool->extent.count ? pool->extent.at[axis] : (Size){-1, 0};
 }
 
-/* ---- equal expressions are one
- * ------------------------------------------------------------------------------ */
+/* ---- equal expressions are one ------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -112,8 +111,7 @@ ScalarOp scalar_find(const char *name)
     return (ScalarOp)op;
 }
 
-/* ---- leaves
- * ------------------------------------------------------------------------------------------------- */
+/* ---- leaves -------------------------------------------------------------------------------------------- */
 
 Expr *expr_int(Exprs *pool, DType dtype, int64_t value)
 {
@@ -163,8 +161,7 @@ Expr *expr_size(Exprs *pool, Size size)
     return e;
 }
 
-/* ---- scalar functions
- * --------------------------------------------------------------------------------------- */
+/* ---- scalar functions ---------------------------------------------------------------------------------- */
 
 static Cell const_cell(const Expr *e)
 {
@@ -299,8 +296,7 @@ Expr *expr_bitcast(Exprs *pool, Expr *a, DType dtype)
                   (Expr){.kind = EXPR_BITCAST, .dtype = dtype, .lanes = a->lanes, .count = 1, .arg = {a}});
 }
 
-/* ---- memory, reductions, vectors
- * ---------------------------------------------------------------------------- */
+/* ---- memory, reductions, vectors ----------------------------------------------------------------------- */
 
 static Expr *widen(Exprs *pool, Expr *e, int lanes)
 {
@@ -372,8 +368,7 @@ Expr *expr_splat(Exprs *pool, Expr *a, int lanes)
                   (Expr){.kind = EXPR_SPLAT, .dtype = a->dtype, .lanes = lanes, .count = 1, .arg = {a}});
 }
 
-/* ---- walking
- * ------------------------------------------------------------------------------------------------ */
+/* ---- walking ------------------------------------------------------------------------------------------- */
 
 bool expr_uses_axis(const Expr *e, int axis)
 {
@@ -416,9 +411,7 @@ typedef struct Memo {
     int size;
 } Memo;
 
-typedef Expr *Leaf(Exprs *pool, Expr *e, void *context);
-
-static Expr *rewrite(Exprs *pool, Expr *e, Memo *memo, Leaf *leaf, void *context)
+static Expr *rewrite(Exprs *pool, Expr *e, Memo *memo, ExprLeaf *leaf, void *context)
 {
     if (e->id < memo->size && memo->at[e->id])
         return memo->at[e->id];
@@ -432,7 +425,7 @@ static Expr *rewrite(Exprs *pool, Expr *e, Memo *memo, Leaf *leaf, void *context
     return made;
 }
 
-static Expr *rewrite_all(Exprs *pool, Expr *e, Leaf *leaf, void *context)
+Expr *expr_rewrite(Exprs *pool, Expr *e, ExprLeaf *leaf, void *context)
 {
     Memo memo = {arena_alloc(pool->arena, (size_t)(e->id + 1) * sizeof(Expr *)), e->id + 1};
     return rewrite(pool, e, &memo, leaf, context);
@@ -453,7 +446,7 @@ static Expr *substitute_leaf(Exprs *pool, Expr *e, void *context)
 Expr *expr_substitute(Exprs *pool, Expr *e, Expr *const *with, int count)
 {
     Substitution s = {with, count};
-    return rewrite_all(pool, e, substitute_leaf, &s);
+    return expr_rewrite(pool, e, substitute_leaf, &s);
 }
 
 static Expr *expand_leaf(Exprs *pool, Expr *e, void *context)
@@ -465,4 +458,4 @@ static Expr *expand_leaf(Exprs *pool, Expr *e, void *context)
     return made ? made : e;
 }
 
-Expr *expr_expand(Exprs *pool, Expr *e) { return rewrite_all(pool, e, expand_leaf, NULL); }
+Expr *expr_expand(Exprs *pool, Expr *e) { return expr_rewrite(pool, e, expand_leaf, NULL); }

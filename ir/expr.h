@@ -113,8 +113,16 @@ void expr_set_extent(Exprs *pool, int axis, Size extent);
 bool expr_stride(const Expr *e, int axis, int64_t *stride);
 bool expr_uses_axis(const Expr *e, int axis);
 
+/* Bottom-up rewriting: leaf() gets every expression once its operands are rewritten, and gives what stands for it. A
+   shared part is rewritten once. */
+typedef Expr *ExprLeaf(Exprs *pool, Expr *e, void *context);
+Expr *expr_rewrite(Exprs *pool, Expr *e, ExprLeaf *leaf, void *context);
+
 /* e with axes replaced: with[axis] for axis < count where not NULL. Shared parts stay shared. */
 Expr *expr_substitute(Exprs *pool, Expr *e, Expr *const *with, int count);
+
+/* e made again, by the builders, from new operands. */
+Expr *expr_rebuild(Exprs *pool, const Expr *e, Expr *const *arg);
 
 /* e with every expanding scalar function spelled by primitive rows; but exp and its like stay in f64: see scalar_expand.h. */
 Expr *expr_expand(Exprs *pool, Expr *e);

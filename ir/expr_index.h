@@ -6,6 +6,5 @@
 
 Size expr_extent(const Exprs *pool, int axis);
 Expr *expr_node(Exprs *pool, ScalarOp op, Expr *a, Expr *b);
-Expr *expr_rebuild(Exprs *pool, const Expr *e, Expr *const *arg);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct Compilation {
     Model *model;
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
+    int *buffer_of_variable;       /* by variable id, in program->buffer */
     LIST(Compute *) compute;       /* all phases, in the order of calls */
     LIST(Schedule) schedule;       /* one a compute */
     Program *program;

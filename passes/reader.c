@@ -92,8 +92,7 @@ Expr *reader_define(Reader *r, const Node *root, Expr *const *at)
     return reader_read(&r->definer, root, at);
 }
 
-/* ---- from a reducer up to its root
- * -------------------------------------------------------------------------- */
+/* ---- from a reducer up to its root --------------------------------------------------------------------- */
 
 bool is_transparent(const Node *node)
 {

@@ -25,6 +25,9 @@ Expr *reader_define(Reader *r, const Node *root, Expr *const *at);
 /* The address of an element in a buffer of that type and layout. */
 Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at);
 
+/* The layout that contractions and reductions write in, before any view. */
+void layout_natural(const Node *reducer, int *axes);
+
 /* Index of a program buffer in the compute's list, adding it if need be. */
 int compute_buffer(Compilation const *c, Compute *compute, int id, DType dtype);
 

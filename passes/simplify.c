@@ -30,8 +30,7 @@ static bool is_power_of_two(double value)
 
 static Node *add(Rewrite *r, Node node) { return graph_add(r->graph, node); }
 
-/* ---- arithmetic
- * --------------------------------------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------------------------------------- */
 
 static Node *simplify_pow(Rewrite *r, Node n)
 {
@@ -93,8 +92,7 @@ static Node *simplify_map(Rewrite *r, Node n)
     }
 }
 
-/* ---- views
- * -------------------------------------------------------------------------------------------------- */
+/* ---- views --------------------------------------------------------------------------------------------- */
 
 static bool all_equal(const Ints *ints, int64_t value)
 {
@@ -169,8 +167,7 @@ static Node *simplify_matmul(Rewrite *r, Node n)
     return graph_reshape(r->graph, product, n.type);
 }
 
-/* ---- the pass
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the pass ------------------------------------------------------------------------------------------ */
 
 /* A map of splats is a splat. */
 static Node *fold(Rewrite *r, const Node *n)

@@ -1,0 +1,296 @@
+/* State changes at a phase's end: variable := value. Where the old value is no longer needed, the kernel that
+   makes the new one writes it in place; else it is copied at the end. Kernels are ordered so that old values
+   are read before they are overwritten, and a parameter is updated as soon as its gradient is whole. */
+#include "passes.h"
+#include "reader.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef LIST(int) Indices;
+
+typedef struct Order {
+    Compilation *c;
+    int first, count; /* the phase's computes */
+    int *producer;    /* by buffer: the compute that makes it, or -1 */
+    Indices *readers; /* by buffer */
+    Indices *next;    /* by compute: which must come later */
+    int *waits;       /* by compute: for so many earlier ones */
+    bool *early;      /* by compute: an update, done as soon as it can be */
+} Order;
+
+static Compute *compute_at(const Order *o, int i) { return o->c->compute.at[o->first + i]; }
+
+static void must_precede(Order *o, int before, int after)
+{
+    list_add(o->c->arena, &o->next[before], after);
+    o->waits[after]++;
+}
+
+/* Who makes and who reads each buffer; makers come before readers. */
+static Order order_new(Compilation *c, int phase)
+{
+    Order o = {.c = c, .first = c->program->phase[phase].first, .count = c->program->phase[phase].count};
+    size_t buffers = (size_t)c->program->buffer.count + 1, computes = (size_t)o.count + 1;
+    o.producer = arena_alloc(c->arena, buffers * sizeof *o.producer);
+    o.readers = arena_alloc(c->arena, buffers * sizeof *o.readers);
+    o.next = arena_alloc(c->arena, computes * sizeof *o.next);
+    o.waits = arena_alloc(c->arena, computes * sizeof *o.waits);
+    o.early = arena_alloc(c->arena, computes * sizeof *o.early);
+    memset(o.producer, -1, buffers * sizeof *o.producer);
+    for (int i = 0; i < o.count; i++) {
+        const Compute *compute = compute_at(&o, i);
+        for (int b = 0; b < compute->buffer.count; b++) {
+            int id = compute->buffer.at[b].id;
+            if (compute->buffer.at[b].written)
+                o.producer[id] = i;
+            if (compute->buffer.at[b].read) {
+                list_add(c->arena, &o.readers[id], i);
+                if (o.producer[id] >= 0 && o.producer[id] != i)
+                    must_precede(&o, o.producer[id], i);
+            }
+        }
+    }
+    return o;
+}
+
+/* Which computes read, directly or through others, what `from` makes. They are still in topological order. */
+static void mark_after(const Order *o, int from, bool *after)
+{
+    memset(after, 0, (size_t)o->count);
+    after[from] = true;
+    for (int i = from; i < o->count; i++)
+        for (int k = 0; after[i] && k < o->next[i].count; k++)
+            after[o->next[i].at[k]] = true;
+}
+
+/* Every read of `buffer` in e is at `at`. */
+static bool reads_only_at(const Expr *e, int buffer, const Expr *at)
+{
+    if (e->kind == EXPR_LOAD && e->index == buffer && e->arg[0] != at)
+        return false;
+    for (int i = 0; i < e->count; i++)
+        if (!reads_only_at(e->arg[i], buffer, at))
+            return false;
+    return true;
+}
+
+/* Whether the producer of `buffer` may write to `variable` itself: it reads the old value only where it
+   writes, and whoever else reads the old value does not need the new one. */
+static bool in_place(const Order *o, int buffer, int variable, bool *after)
+{
+    int producer = o->producer[buffer];
+    const Compute *p = compute_at(o, producer);
+    for (int i = 0; i < p->buffer.count; i++)
+        if (p->buffer.at[i].id == variable &&
+            (p->reduce || !reads_only_at(p->store.at[0].value, i, p->store.at[0].at)))
+            return false;
+    if (!o->readers[buffer].count)
+        return true;
+    mark_after(o, producer, after);
+    for (int i = 0; i < o->readers[variable].count; i++) {
+        int reader = o->readers[variable].at[i];
+        if (reader != producer && after[reader])
+            return false;
+    }
+    return true;
+}
+
+/* The kernels of the phase use `variable` where they used `buffer`. */
+static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase *phase)
+{
+    Indices users = o->readers[buffer];
+    list_add(o->c->arena, &users, o->producer[buffer]);
+    for (int i = 0; i < users.count; i++) {
+        Compute *compute = compute_at(o, users.at[i]);
+        int from = -1, to = -1;
+        for (int b = 0; b < compute->buffer.count; b++) {
+            from = compute->buffer.at[b].id == buffer ? b : from;
+            to = compute->buffer.at[b].id == variable ? b : to;
+        }
+        if (from < 0)
+            continue;
+        if (to < 0) {
+            compute->buffer.at[from].id = variable;
+            continue;
+        }
+        compute->buffer.at[to].written |= compute->buffer.at[from].written;
+        for (int s = 0; s < compute->store.count; s++)
+            if (compute->store.at[s].buffer == from)
+                compute->store.at[s].buffer = to;
+        compute->buffer.at[from].id = -1; /* drop_unused removes it */
+    }
+    for (int r = 0; r < phase->result.count; r++)
+        if (phase->result.at[r].buffer == buffer)
+            phase->result.at[r].buffer = variable;
+}
+
+/* Buffers that a compute no longer uses leave its list; the others move up. */
+static Expr *renumber(Exprs *pool, Expr *e, const int *now)
+{
+    Expr *arg[3] = {0};
+    for (int i = 0; i < e->count; i++)
+        arg[i] = renumber(pool, e->arg[i], now);
+    if (e->kind == EXPR_LOAD)
+        return expr_load(pool, e->dtype, now[e->index], arg[0], arg[1], arg[2]);
+    return memcmp(arg, e->arg, sizeof arg) ? expr_rebuild(pool, e, arg) : e;
+}
+
+static void drop_unused(Compute *compute)
+{
+    int *now = arena_alloc(exprs_arena(compute->pool), (size_t)compute->buffer.count * sizeof *now), kept = 0;
+    for (int i = 0; i < compute->buffer.count; i++) {
+        now[i] = kept;
+        if (compute->buffer.at[i].id >= 0)
+            compute->buffer.at[kept++] = compute->buffer.at[i];
+    }
+    if (kept == compute->buffer.count)
+        return;
+    compute->buffer.count = kept;
+    for (int s = 0; s < compute->store.count; s++) {
+        compute->store.at[s].buffer = now[compute->store.at[s].buffer];
+        compute->store.at[s].value = renumber(compute->pool, compute->store.at[s].value, now);
+    }
+    compute->reduce = expr_find_reduce(compute->store.at[0].value);
+}
+
+static Compute *copy_compute(Compilation *c, int phase, const Assign *a, int from, int to)
+{
+    Compute *copy = arena_alloc(c->arena, sizeof *copy);
+    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", a->variable->name),
+                      .pool = exprs_new(c->arena),
+                      .phase = phase};
+    const Type *type = &a->variable->type;
+    const Buffer *target = &c->program->buffer.at[to], *source = &c->program->buffer.at[from];
+    Expr *at[MAX_RANK];
+    for (int i = 0; i < type->rank; i++) {
+        list_add(c->arena, &copy->axis, ((ComputeAxis){type->dim[target->axes[i]], NULL}));
+        expr_set_extent(copy->pool, i, type->dim[target->axes[i]]);
+        at[target->axes[i]] = expr_axis(copy->pool, i);
+    }
+    copy->outputs = type->rank;
+    int read = compute_buffer(c, copy, from, type->dtype), write = compute_buffer(c, copy, to, type->dtype);
+    copy->buffer.at[read].read = copy->buffer.at[write].written = true;
+    Expr *value = expr_load(copy->pool, type->dtype, read, layout_address(copy->pool, type, source->axes, at),
+                            NULL, NULL);
+    list_add(c->arena, &copy->store,
+             ((ComputeStore){write, layout_address(copy->pool, type, target->axes, at), value}));
+    copy->bytes = 2.0 * (double)type_bytes(type, c->model->batch);
+    return copy;
+}
+
+/* ---- order --------------------------------------------------------------------------------------------- */
+
+/* A heap of computes that wait for nothing: updates first, else in the order of the graph. */
+typedef struct Ready {
+    int *at, count;
+    const bool *early;
+} Ready;
+
+static bool before(const Ready *r, int a, int b) { return r->early[a] != r->early[b] ? r->early[a] : a < b; }
+
+static void swap(int *a, int *b)
+{
+    int t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void ready_push(Ready *r, int compute)
+{
+    int i = r->count++;
+    r->at[i] = compute;
+    for (; i > 0 && before(r, r->at[i], r->at[(i - 1) / 2]); i = (i - 1) / 2)
+        swap(&r->at[i], &r->at[(i - 1) / 2]);
+}
+
+static int ready_pop(Ready *r)
+{
+    int top = r->at[0];
+    r->at[0] = r->at[--r->count];
+    for (int i = 0, child; (child = 2 * i + 1) < r->count; i = child) {
+        child += child + 1 < r->count && before(r, r->at[child + 1], r->at[child]);
+        if (!before(r, r->at[child], r->at[i]))
+            break;
+        swap(&r->at[i], &r->at[child]);
+    }
+    return top;
+}
+
+static void sort(Order *o)
+{
+    Compute **sorted = arena_alloc(o->c->arena, ((size_t)o->count + 1) * sizeof *sorted);
+    Ready ready = {arena_alloc(o->c->arena, ((size_t)o->count + 1) * sizeof(int)), 0, o->early};
+    int done = 0;
+    for (int i = 0; i < o->count; i++)
+        if (!o->waits[i])
+            ready_push(&ready, i);
+    while (ready.count) {
+        int i = ready_pop(&ready);
+        sorted[done++] = compute_at(o, i);
+        for (int k = 0; k < o->next[i].count; k++)
+            if (--o->waits[o->next[i].at[k]] == 0)
+                ready_push(&ready, o->next[i].at[k]);
+    }
+    assert(done == o->count);
+    memcpy(&o->c->compute.at[o->first], sorted, (size_t)done * sizeof *sorted);
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------------ */
+
+typedef LIST(Compute *) Computes;
+
+/* A value that is assigned twice, that a variable holds already, or whose old value is still needed, is
+ * copied. */
+static void place_assigns(Order *o, int phase, Computes *copies)
+{
+    Compilation *c = o->c;
+    const Graph *graph = c->model->phase[phase];
+    bool *after = arena_alloc(c->arena, (size_t)o->count + 1);
+    bool *taken = arena_alloc(c->arena, (size_t)c->program->buffer.count + 1);
+    int *renamed = arena_alloc(c->arena, ((size_t)graph->assign.count + 1) * sizeof *renamed);
+    for (int i = 0; i < graph->assign.count; i++) {
+        const Assign *a = &graph->assign.at[i];
+        int from = c->place[phase][a->node->id].buffer, to = c->buffer_of_variable[a->variable->id];
+        renamed[i] = o->producer[from] >= 0 && !taken[from] && in_place(o, from, to, after);
+        taken[from] = true;
+        if (!renamed[i]) {
+            list_add(c->arena, copies, copy_compute(c, phase, a, from, to));
+            continue;
+        }
+        int producer = o->producer[from];
+        o->early[producer] = true;
+        for (int k = 0; k < o->readers[to].count; k++)
+            if (o->readers[to].at[k] != producer)
+                must_precede(o, o->readers[to].at[k], producer);
+    }
+    for (int i = 0; i < graph->assign.count; i++) {
+        int from = c->place[phase][graph->assign.at[i].node->id].buffer;
+        if (renamed[i])
+            rename_buffer(o, from, c->buffer_of_variable[graph->assign.at[i].variable->id],
+                          &c->program->phase[phase]);
+    }
+}
+
+bool pass_assign(Compilation *c)
+{
+    Computes all = {0};
+    for (int p = 0; p < PHASE_COUNT; p++) {
+        Order o = order_new(c, p);
+        Computes copies = {0};
+        place_assigns(&o, p, &copies);
+        sort(&o);
+        for (int i = 0; i < o.count; i++)
+            list_add(c->arena, &all, compute_at(&o, i));
+        for (int i = 0; i < copies.count; i++)
+            list_add(c->arena, &all, copies.at[i]);
+        c->program->phase[p].first = all.count - o.count - copies.count;
+        c->program->phase[p].count = o.count + copies.count;
+    }
+    c->compute.at = all.at;
+    c->compute.count = all.count;
+    c->compute.capacity = all.capacity;
+    for (int i = 0; i < c->compute.count; i++)
+        drop_unused(c->compute.at[i]);
+    return true;
+}

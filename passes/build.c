@@ -1,0 +1,328 @@
+/* Compute and Schedule become loops, by one rule: output loops inside the first reduced loop index a tile of accumulators.
+
+   items and outer loops over tiles → for each tile: clear the accumulators, reduced loops, store. Where an extent is no
+   multiple of its tile, the last tile is a variant of its own with constant sizes; along the batch, single rows. */
+#include "build.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- statements ----------------------------------------------------------------------------------------- */
+
+Stmt *build_stmt(Builder *b, Stmt stmt) { return arena_copy(b->arena, &stmt, sizeof stmt); }
+
+void build_append(Stmt **list, Stmt *stmt)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = stmt;
+}
+
+int build_axis(Builder *b, Size extent)
+{
+    int axis = b->kernel->axes++;
+    expr_set_extent(b->pool, axis, extent);
+    return axis;
+}
+
+Stmt *build_for(Builder *b, LoopKind loop, int axis, Expr *extent, Stmt *body)
+{
+    return build_stmt(b,
+                      (Stmt){.kind = STMT_FOR, .loop = loop, .index = axis, .extent = extent, .body = body});
+}
+
+int build_local(Builder *b, const char *name, DType dtype, int64_t count)
+{
+    for (int i = 0; i < b->kernel->local.count; i++) {
+        Local *l = &b->kernel->local.at[i];
+        if (l->dtype == dtype && !strcmp(l->name, name)) {
+            l->count = l->count > count ? l->count : count;
+            return i;
+        }
+    }
+    list_add(b->arena, &b->kernel->local, ((Local){dtype, count, 1, name}));
+    return b->kernel->local.count - 1;
+}
+
+Expr *build_int(Builder *b, int64_t value) { return expr_int(b->pool, DTYPE_I64, value); }
+
+/* ---- a tile --------------------------------------------------------------------------------------------- */
+
+/* An extent in vectors: so many of `lanes`, then powers of two for the rest. */
+static void cut_pieces(Tile *tile, int64_t extent, int lanes)
+{
+    int64_t offset = 0;
+    for (; extent > 0; lanes = lanes > 1 ? lanes / 2 : 1) {
+        int64_t count = extent / lanes;
+        if (count)
+            tile->piece[tile->pieces++] = (Piece){offset, count, lanes};
+        offset += count * lanes;
+        extent -= count * lanes;
+    }
+}
+
+/* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
+   accumulators of its piece is `slot`. */
+Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
+{
+    Stmt *all = NULL;
+    for (int p = 0; p < tile->pieces; p++) {
+        const Piece *piece = &tile->piece[p];
+        Expr *slot = build_int(b, 0);
+        int loop[MAX_OUTPUT_AXES], loops = 0;
+        int64_t extent[MAX_OUTPUT_AXES];
+        for (int r = 0; r < tile->rows; r++) {
+            Expr *inner = build_int(b, 0);
+            if (tile->size[r] > 1) {
+                extent[loops] = tile->size[r];
+                loop[loops] = build_axis(b, size_of(tile->size[r]));
+                inner = expr_axis(b->pool, loop[loops++]);
+            }
+            b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
+            slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile->size[r])), inner);
+        }
+        Expr *along = build_int(b, piece->offset);
+        Expr *count = build_int(b, piece->count), *lanes = build_int(b, piece->lanes);
+        Expr *number = build_int(b, 0), *lane = number;
+        if (piece->count > 1) {
+            extent[loops] = piece->count;
+            loop[loops] = build_axis(b, size_of(piece->count));
+            number = expr_axis(b->pool, loop[loops++]);
+        }
+        int lane_axis = -1;
+        if (piece->lanes > 1) {
+            lane_axis = build_axis(b, size_of(piece->lanes));
+            lane = expr_axis(b->pool, lane_axis);
+        }
+        along = expr_add(b->pool, along, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane));
+        slot = expr_add(b->pool, expr_mul(b->pool, slot, count), number);
+        slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
+        if (tile->vector >= 0)
+            b->with[tile->vector] = expr_add(b->pool, tile->vector_base, along);
+        Stmt *body = leaf(b, tile, p, slot, context);
+        if (lane_axis >= 0)
+            body = build_for(b, LOOP_VECTOR, lane_axis, lanes, body);
+        while (loops-- > 0)
+            body = build_for(b, LOOP_UNROLL, loop[loops], build_int(b, extent[loops]), body);
+        build_append(&all, body);
+    }
+    return all;
+}
+
+int64_t tile_slots(const Tile *tile, int piece)
+{
+    int64_t slots = tile->piece[piece].count * tile->piece[piece].lanes;
+    for (int r = 0; r < tile->rows; r++)
+        slots *= tile->size[r];
+    return slots;
+}
+
+static Stmt *store_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
+{
+    (void)tile;
+    (void)piece;
+    (void)slot;
+    (void)context;
+    Stmt *all = NULL;
+    for (int i = 0; i < b->compute->store.count; i++) {
+        const ComputeStore *s = &b->compute->store.at[i];
+        build_append(&all, build_stmt(b, (Stmt){.kind = STMT_STORE,
+                                                .index = s->buffer,
+                                                .at = build_substitute(b, s->at),
+                                                .value = build_substitute(b, s->value)}));
+    }
+    return all;
+}
+
+Expr *build_substitute(Builder *b, Expr *e)
+{
+    return expr_substitute(b->pool, e, b->with, b->compute->axis.count);
+}
+
+static Stmt *tile_body(Builder *b, const Tile *tile)
+{
+    return b->compute->reduce ? build_reduction(b, tile) : build_tile(b, tile, store_leaf, NULL);
+}
+
+/* ---- variants: full tiles and last tiles ---------------------------------------------------------------- */
+
+static Stmt *build_variants(Builder *b, Tile *tile, int axis);
+
+static Stmt *variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
+{
+    if (axis == b->schedule->vector) {
+        tile.vector = axis;
+        tile.vector_base = base;
+        cut_pieces(&tile, size, b->schedule->lanes);
+    } else {
+        tile.axis[tile.rows] = axis;
+        tile.base[tile.rows] = base;
+        tile.size[tile.rows++] = size;
+    }
+    return build_variants(b, &tile, axis + 1);
+}
+
+static Stmt *build_if(Builder *b, Expr *condition, Stmt *body)
+{
+    return build_stmt(b, (Stmt){.kind = STMT_IF, .value = condition, .body = body});
+}
+
+/* The axes from `axis` on, each with its kinds of tiles. */
+static Stmt *build_variants(Builder *b, Tile *tile, int axis)
+{
+    Exprs *pool = b->pool;
+    if (axis == b->compute->outputs) {
+        if (!tile->pieces)
+            cut_pieces(tile, 1, 1);
+        return tile_body(b, tile);
+    }
+    int64_t size = b->schedule->tile[axis];
+    Size extent = b->compute->axis.at[axis].extent;
+    Expr *outer = b->outer[axis], *base = expr_mul(pool, outer, build_int(b, size));
+    if (size == 1 && axis != b->schedule->vector) {
+        b->with[axis] = outer;
+        return build_variants(b, tile, axis + 1);
+    }
+    Expr *end = expr_size(pool, extent), *full, *last;
+    if (extent.power == 0) {
+        int64_t tiles = extent.count / size, rest = extent.count % size;
+        if (rest == 0)
+            return variant(b, *tile, axis, base, size);
+        full = expr_less(pool, outer, build_int(b, tiles));
+        last = expr_less(pool, build_int(b, tiles - 1), outer);
+        Stmt *both = build_if(b, full, variant(b, *tile, axis, base, size));
+        build_append(&both, build_if(b, last, variant(b, *tile, axis, base, rest)));
+        return both;
+    }
+    Expr *next = expr_add(pool, base, build_int(b, size));
+    full = expr_less(pool, next, expr_add(pool, end, build_int(b, 1)));
+    last = expr_less(pool, end, next);
+    Stmt *both = build_if(b, full, variant(b, *tile, axis, base, size));
+    int single = build_axis(b, size_of(size));
+    Stmt *rows = variant(b, *tile, axis, expr_add(pool, base, expr_axis(pool, single)), 1);
+    build_append(&both,
+                 build_if(b, last, build_for(b, LOOP_SERIAL, single, expr_sub(pool, end, base), rows)));
+    return both;
+}
+
+/* ---- outer loops and items ------------------------------------------------------------------------------ */
+
+static Expr *tile_count(Builder *b, int axis)
+{
+    Size extent = b->compute->axis.at[axis].extent;
+    int64_t size = b->schedule->tile[axis];
+    return expr_div(b->pool, expr_add(b->pool, expr_size(b->pool, extent), build_int(b, size - 1)),
+                    build_int(b, size));
+}
+
+static Expr *bind_temp(Builder *b, Stmt **list, Expr *value)
+{
+    if (value->kind == EXPR_AXIS || value->kind == EXPR_CONST)
+        return value;
+    list_add(b->arena, &b->kernel->temp, value->dtype);
+    list_add(b->arena, &b->kernel->temp_lanes, 1);
+    int temp = b->kernel->temp.count - 1;
+    build_append(list, build_stmt(b, (Stmt){.kind = STMT_LET, .index = temp, .value = value}));
+    return expr_temp(b->pool, value->dtype, 1, temp);
+}
+
+/* The leading loops are one: item → their indices, the last one fastest. */
+static Stmt *decode_items(Builder *b)
+{
+    const Schedule *s = b->schedule;
+    Kernel *k = b->kernel;
+    k->items = (Items){1, size_of(1), 1};
+    k->item_axis = -1;
+    if (!s->items)
+        return NULL;
+    k->item_axis = build_axis(b, (Size){-1, 0});
+    Expr *item = expr_axis(b->pool, k->item_axis);
+    Stmt *lets = NULL;
+    for (int i = s->items - 1; i >= 0; i--) {
+        int axis = s->order[i];
+        Expr *count = tile_count(b, axis);
+        int64_t constant;
+        if (i == 0) {
+            b->outer[axis] = bind_temp(b, &lets, item);
+            k->items.size = b->compute->axis.at[axis].extent;
+            k->items.divisor = s->tile[axis];
+            break;
+        }
+        bool known = expr_is_int(count, &constant);
+        assert(known);
+        (void)known;
+        b->outer[axis] = bind_temp(b, &lets, expr_mod(b->pool, item, count));
+        item = expr_div(b->pool, item, count);
+        k->items.outer *= constant;
+    }
+    return lets;
+}
+
+static Stmt *build_outer(Builder *b, int loop)
+{
+    const Schedule *s = b->schedule;
+    if (loop == s->outputs) {
+        Tile tile = {.vector = -1};
+        return build_variants(b, &tile, 0);
+    }
+    int axis = s->order[loop];
+    Size extent = b->compute->axis.at[axis].extent;
+    if (extent.power == 0)
+        extent.count = (extent.count + s->tile[axis] - 1) / s->tile[axis];
+    int outer = build_axis(b, extent);
+    b->outer[axis] = expr_axis(b->pool, outer);
+    Stmt *body = build_outer(b, loop + 1);
+    return build_for(b, LOOP_SERIAL, outer, tile_count(b, axis), body);
+}
+
+static const char *identifier(Compilation *c, const char *name, int number)
+{
+    char *text = arena_printf(c->arena, "k%d_%.40s", number, name);
+    for (char *at = text; *at; at++)
+        if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9')))
+            *at = '_';
+    return text;
+}
+
+static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedule *schedule, int number)
+{
+    Kernel *kernel = arena_alloc(c->arena, sizeof *kernel);
+    Builder b = {
+        .arena = c->arena, .pool = compute->pool, .compute = compute, .schedule = schedule, .kernel = kernel};
+    kernel->name = identifier(c, compute->name, number);
+    kernel->pool = compute->pool;
+    kernel->axes = compute->axis.count;
+    kernel->arguments = compute->argument.count + 1;
+    kernel->flops = compute->flops;
+    kernel->bytes = compute->bytes;
+    for (int i = 0; i < compute->buffer.count; i++)
+        list_add(c->arena, &kernel->buffer,
+                 ((KernelBuffer){compute->buffer.at[i].dtype, compute->buffer.at[i].read,
+                                 compute->buffer.at[i].written}));
+    Text text = {0};
+    schedule_print(&text, compute, schedule);
+    kernel->comment =
+        arena_printf(c->arena, "%s:%.*s", compute->name, (int)text.length - 4, text_string(&text) + 3);
+    text_free(&text);
+    b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
+    for (int a = compute->outputs; a < compute->axis.count; a++)
+        b.with[a] = expr_axis(b.pool, a);
+    kernel->body = decode_items(&b);
+    build_append(&kernel->body, build_outer(&b, schedule->items));
+    return kernel;
+}
+
+bool pass_build(Compilation *c)
+{
+    for (int i = 0; i < c->compute.count; i++) {
+        const Compute *compute = c->compute.at[i];
+        list_add(c->arena, &c->program->kernel, build_kernel(c, compute, &c->schedule.at[i], i));
+        Call call = {.kernel = i, .name = compute->name};
+        call.buffer = arena_alloc(c->arena, ((size_t)compute->buffer.count + 1) * sizeof *call.buffer);
+        for (int k = 0; k < compute->buffer.count; k++)
+            call.buffer[k] = compute->buffer.at[k].id;
+        call.argument = compute->argument.at;
+        list_add(c->arena, &c->program->call, call);
+    }
+    return true;
+}

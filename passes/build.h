@@ -1,0 +1,51 @@
+/* What build.c (loops and tiles) and build_reduce.c (the trees) share. */
+#ifndef NETC_BUILD_H
+#define NETC_BUILD_H
+
+#include "passes.h"
+
+/* A tile's extent along the vector axis: `count` vectors of `lanes`, from `offset` on. */
+typedef struct Piece {
+    int64_t offset, count;
+    int lanes;
+} Piece;
+
+enum { MAX_PIECES = 8 };
+
+typedef struct Tile {
+    int rows, axis[MAX_OUTPUT_AXES]; /* tiled axes other than the vector axis */
+    int64_t size[MAX_OUTPUT_AXES];
+    Expr *base[MAX_OUTPUT_AXES];
+    int vector; /* -1: one element */
+    Expr *vector_base;
+    int pieces;
+    Piece piece[MAX_PIECES];
+} Tile;
+
+typedef struct Builder {
+    Arena *arena;
+    Exprs *pool;
+    const Compute *compute;
+    const Schedule *schedule;
+    Kernel *kernel;
+    Expr *outer[MAX_OUTPUT_AXES]; /* by output axis: which tile */
+    Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
+} Builder;
+
+typedef Stmt *TileLeaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context);
+
+Stmt *build_stmt(Builder *b, Stmt stmt);
+void build_append(Stmt **list, Stmt *stmt);
+int build_axis(Builder *b, Size extent);
+Stmt *build_for(Builder *b, LoopKind loop, int axis, Expr *extent, Stmt *body);
+int build_local(Builder *b, const char *name, DType dtype,
+                int64_t count); /* the one of that name, enlarged */
+Expr *build_int(Builder *b, int64_t value);
+Expr *build_substitute(Builder *b, Expr *e);
+Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context);
+int64_t tile_slots(const Tile *tile, int piece);
+
+/* Accumulators cleared, reduced loops by the Compute's tree, stores. */
+Stmt *build_reduction(Builder *b, const Tile *tile);
+
+#endif

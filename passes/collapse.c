@@ -1,0 +1,136 @@
+/* Neighbouring axes that memory does not tell apart become one: a relu over [n, h, w, c] is one loop, a convolution's
+   kernel column and channel are one reduced axis. The order of terms stays what it was. */
+#include "passes.h"
+
+#include <string.h>
+
+/* Whether every address moves along axis a by what it moves along b times b's extent; other uses forbid it. */
+static bool address_merges(Expr *at, int a, int b, int64_t extent)
+{
+    int64_t outer, inner;
+    return expr_stride(at, a, &outer) && expr_stride(at, b, &inner) && outer == inner * extent;
+}
+
+static bool value_merges(Expr *e, int a, int b, int64_t extent)
+{
+    if (e->kind == EXPR_AXIS)
+        return e->index != a && e->index != b;
+    int first = 0;
+    if (e->kind == EXPR_LOAD) {
+        if (!address_merges(e->arg[0], a, b, extent))
+            return false;
+        first = 1;
+    }
+    for (int i = first; i < e->count; i++)
+        if (!value_merges(e->arg[i], a, b, extent))
+            return false;
+    return true;
+}
+
+static bool merges(const Compute *c, int a, int b)
+{
+    const ComputeAxis *outer = &c->axis.at[a], *inner = &c->axis.at[b];
+    Size product;
+    if (outer->dynamic || inner->dynamic || inner->extent.power ||
+        !size_multiply(outer->extent, inner->extent, &product))
+        return false;
+    for (int i = 0; i < c->axis.count; i++)
+        if (c->axis.at[i].dynamic &&
+            (expr_uses_axis(c->axis.at[i].dynamic, a) || expr_uses_axis(c->axis.at[i].dynamic, b)))
+            return false;
+    for (int i = 0; i < c->store.count; i++)
+        if (!address_merges(c->store.at[i].at, a, b, inner->extent.count) ||
+            !value_merges(c->store.at[i].value, a, b, inner->extent.count))
+            return false;
+    return true;
+}
+
+/* ---- renaming axes -------------------------------------------------------------------------------------- */
+
+typedef struct Renaming {
+    Expr **with; /* by old axis */
+    int *now;    /* by old axis: the new one, -1: gone */
+} Renaming;
+
+static Expr *rename_leaf(Exprs *pool, Expr *e, void *context)
+{
+    const Renaming *r = context;
+    if (e->kind == EXPR_AXIS)
+        return r->with[e->index];
+    if (e->kind != EXPR_REDUCE)
+        return e;
+    Reduction now = *e->reduction;
+    memset(now.axis, 0, sizeof now.axis);
+    now.axes = now.leaf = 0;
+    for (int i = 0; i < e->reduction->axes; i++) {
+        int axis = r->now[e->reduction->axis[i]];
+        if (axis < 0)
+            continue;
+        now.leaf += i < e->reduction->leaf;
+        now.axis[now.axes++] = axis;
+    }
+    return expr_reduce(pool, e->arg[0], &now);
+}
+
+/* Axis a goes, b takes over its extent. */
+static void merge(Compute *c, int a, int b)
+{
+    Arena *arena = exprs_arena(c->pool);
+    int count = c->axis.count;
+    Renaming r = {arena_alloc(arena, (size_t)count * sizeof(Expr *)),
+                  arena_alloc(arena, (size_t)count * sizeof(int))};
+    size_multiply(c->axis.at[a].extent, c->axis.at[b].extent, &c->axis.at[b].extent);
+    for (int i = 0, next = 0; i < count; i++) {
+        r.now[i] = i == a ? -1 : next++;
+        r.with[i] = i == a ? expr_int(c->pool, DTYPE_I64, 0) : expr_axis(c->pool, r.now[i]);
+    }
+    memmove(&c->axis.at[a], &c->axis.at[a + 1], sizeof c->axis.at[0] * (size_t)(count - a - 1));
+    c->axis.count--;
+    c->outputs -= a < c->outputs;
+    for (int i = 0; i < c->axis.count; i++)
+        expr_set_extent(c->pool, i, c->axis.at[i].extent);
+    for (int i = 0; i < c->axis.count; i++)
+        if (c->axis.at[i].dynamic)
+            c->axis.at[i].dynamic = expr_rewrite(c->pool, c->axis.at[i].dynamic, rename_leaf, &r);
+    for (int i = 0; i < c->store.count; i++) {
+        c->store.at[i].at = expr_rewrite(c->pool, c->store.at[i].at, rename_leaf, &r);
+        c->store.at[i].value = expr_rewrite(c->pool, c->store.at[i].value, rename_leaf, &r);
+    }
+    c->reduce = expr_find_reduce(c->store.at[0].value);
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------------- */
+
+static bool merge_outputs(Compute *c)
+{
+    for (int a = 0; a + 1 < c->outputs; a++)
+        if (merges(c, a, a + 1)) {
+            merge(c, a, a + 1);
+            return true;
+        }
+    return false;
+}
+
+/* Leaves are numbered by their axes, a chain runs along its own: neighbours on one side of that border may merge. */
+static bool merge_reduced(Compute *c)
+{
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    for (int i = 0; r && i + 1 < r->axes; i++) {
+        bool border = r->tree == TREE_LEAVES && i + 1 == r->leaf;
+        bool lanes =
+            r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES && i + 1 > r->leaf);
+        if (!border && !lanes && r->axis[i] + 1 == r->axis[i + 1] && merges(c, r->axis[i], r->axis[i + 1])) {
+            merge(c, r->axis[i], r->axis[i + 1]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pass_collapse(Compilation *c)
+{
+    for (int i = 0; i < c->compute.count; i++)
+        while (merge_outputs(c->compute.at[i]) || merge_reduced(c->compute.at[i]))
+            ;
+    return true;
+}

@@ -1,0 +1,309 @@
+/* Chooses how each node in memory lies there: an order of its logical axes. Convolutions want channels
+   innermost (NHWC); what is elementwise beside them follows its operands; all else is row-major. A
+   contraction whose operand cannot be read in straight lines gets a copy of it that can. Layouts depend on
+   shapes only, never on the target. */
+#include "ops.h"
+#include "passes.h"
+#include "reader.h"
+
+#include <string.h>
+
+typedef struct Layout {
+    bool known; /* it says more than row-major by default */
+    int axes[MAX_RANK];
+} Layout;
+
+typedef struct Layouter {
+    Compilation *c;
+    int phase;
+    NodePlace *place;
+    Layout *layout; /* by node id: of inline nodes, what their operands suggest */
+} Layouter;
+
+static Layout row_major(void)
+{
+    Layout l = {0};
+    for (int i = 0; i < MAX_RANK; i++)
+        l.axes[i] = i;
+    return l;
+}
+
+static Layout fixed(int a, int b, int c, int d, int e) { return (Layout){true, {a, b, c, d, e, 5, 6, 7}}; }
+
+/* ---- through views ------------------------------------------------------------------------------------- */
+
+static Layout through_transpose(const Node *n, const Layout *in)
+{
+    Layout l = *in;
+    for (int i = 0; i < n->type.rank; i++)
+        for (int j = 0; j < n->type.rank; j++)
+            if (n->attr[0].at[j] == in->axes[i])
+                l.axes[i] = j;
+    return l;
+}
+
+/* Where x's axes stand in memory, for y's: cuts both shapes at their common boundaries; each group of y's
+   axes must be one run of x's axes in order. Axes of size 1 lie anywhere. */
+static Layout through_reshape(const Node *n, const Layout *in)
+{
+    const Type *x = &n->in[0]->type, *y = &n->type;
+    int group_of_x[MAX_RANK], group_of_y[MAX_RANK], group = 0, i = 0, j = 0;
+    Size left = size_of(1), right = size_of(1);
+    while (i < x->rank || j < y->rank) { /* grow the smaller product until both agree */
+        bool take_x =
+            j == y->rank || (i < x->rank && (left.power < right.power ||
+                                             (left.power == right.power && left.count <= right.count)));
+        if (take_x) {
+            if (!size_multiply(left, x->dim[i], &left))
+                return row_major();
+            group_of_x[i++] = group;
+        } else {
+            if (!size_multiply(right, y->dim[j], &right))
+                return row_major();
+            group_of_y[j++] = group;
+        }
+        if (size_equal(left, right)) {
+            left = right = size_of(1);
+            group++;
+        }
+    }
+    Layout l = {.known = in->known};
+    int filled = 0, last = -1, before = -1;
+    bool placed[MAX_RANK] = {0};
+    for (int k = 0; k < x->rank; k++) { /* groups in the order of memory */
+        int axis = in->axes[k];
+        if (size_is_one(x->dim[axis]))
+            continue;
+        bool ones = true; /* in x, before this axis within its group */
+        for (int a = 0; a < axis; a++)
+            ones &= group_of_x[a] != group_of_x[axis] || size_is_one(x->dim[a]);
+        if (group_of_x[axis] != last ? !ones : axis < before)
+            return row_major(); /* the group is torn apart or turned around */
+        before = axis;
+        if (group_of_x[axis] == last)
+            continue;
+        last = group_of_x[axis];
+        for (int b = 0; b < y->rank; b++)
+            if (group_of_y[b] == last && !size_is_one(y->dim[b])) {
+                if (placed[b])
+                    return row_major();
+                l.axes[filled++] = b;
+                placed[b] = true;
+            }
+    }
+    Layout result = {.known = in->known};
+    int ones = 0; /* axes of size 1 first, where they cost nothing */
+    for (int b = 0; b < y->rank; b++)
+        if (!placed[b])
+            result.axes[ones++] = b;
+    memcpy(result.axes + ones, l.axes, sizeof l.axes[0] * (size_t)filled);
+    for (int b = y->rank; b < MAX_RANK; b++)
+        result.axes[b] = b;
+    return result;
+}
+
+static Layout through_reduce(const Node *n, const Layout *in)
+{
+    const Type *x = &n->in[0]->type;
+    Layout l = row_major();
+    l.known = in->known;
+    int filled = 0;
+    for (int k = 0; k < x->rank; k++) {
+        int axis = in->axes[k], kept = axis;
+        bool reduced = false;
+        for (int i = 0; i < n->attr[0].count; i++) {
+            reduced |= n->attr[0].at[i] == axis;
+            kept -= n->attr[0].at[i] < axis;
+        }
+        if (!reduced)
+            l.axes[filled++] = kept;
+    }
+    return l;
+}
+
+/* The first axes of in's, as many as n has (fold), or in's with appended axes innermost (window). */
+static Layout through_window(const Node *n, const Layout *in)
+{
+    Layout l = row_major();
+    l.known = in->known;
+    int rank = n->op == OP_WINDOW ? n->in[0]->type.rank : n->type.rank, filled = 0;
+    for (int k = 0; k < n->in[0]->type.rank; k++)
+        if (in->axes[k] < rank)
+            l.axes[filled++] = in->axes[k];
+    return l;
+}
+
+/* ---- what a node's operands suggest -------------------------------------------------------------------- */
+
+void layout_natural(const Node *reducer, int *axes)
+{
+    Layout l = row_major();
+    if (reducer->op == OP_CONV)
+        l = fixed(0, 3, 4, 1, 2);
+    if (reducer->op == OP_CONV_WEIGHT_GRADIENT)
+        l = fixed(0, 3, 4, 2, 1);
+    memcpy(axes, l.axes, sizeof l.axes);
+}
+
+static Layout suggested(const Layouter *l, const Node *n)
+{
+    const Layout *in = op_info[n->op].inputs ? &l->layout[n->in[0]->id] : NULL;
+    switch (n->op) {
+    case OP_CONV:
+        return fixed(0, 3, 4, 1, 2);
+    case OP_CONV_WEIGHT_GRADIENT:
+        return fixed(0, 3, 4, 2, 1);
+    case OP_RESHAPE:
+        return through_reshape(n, in);
+    case OP_TRANSPOSE:
+        return through_transpose(n, in);
+    case OP_SUM:
+    case OP_REDUCE_MAX:
+    case OP_REDUCE_MIN:
+        return through_reduce(n, in);
+    case OP_WINDOW:
+    case OP_FOLD:
+        return through_window(n, in);
+    case OP_BROADCAST:
+        return n->type.rank == n->in[0]->type.rank ? *in : row_major();
+    case OP_PAD:
+    case OP_SLICE:
+    case OP_REVERSE:
+    case OP_DILATE:
+    case OP_SHIFT:
+        return *in;
+    default:
+        break;
+    }
+    if (op_info[n->op].class == OP_CLASS_MAP)
+        for (int i = 0; i < op_info[n->op].inputs; i++)
+            if (l->layout[n->in[i]->id].known)
+                return l->layout[n->in[i]->id];
+    return row_major();
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------------- */
+
+/* A variable that convolutions read as weights, seen through one reshape. */
+static bool is_convolution_weight(const Node *n)
+{
+    const Node *w = n->op == OP_CONV ? n->in[1] : NULL;
+    return w && w->op == OP_RESHAPE && w->in[0]->op == OP_VARIABLE && w->in[0]->type.rank == 4;
+}
+
+/* [o, c, kh, kw] lies as kh kw c o: the order in which a convolution's chain runs, output channels in
+ * vectors. */
+static void place_variables(const Model *model, Layout *of_variable)
+{
+    static const int order[4] = {2, 3, 1, 0};
+    for (int i = 0; i < model->variable.count; i++)
+        of_variable[i] = row_major();
+    for (int p = 0; p < PHASE_COUNT; p++)
+        for (int i = 0; i < model->phase[p]->node.count; i++) {
+            const Node *n = model->phase[p]->node.at[i];
+            if (!is_convolution_weight(n))
+                continue;
+            Layout *l = &of_variable[n->in[1]->in[0]->variable->id];
+            memcpy(l->axes, order, sizeof order);
+            l->known = true;
+        }
+    for (int i = 0; i < model->variable.count; i++)
+        if (model->variable.at[i]->of && model->variable.at[i]->type.rank == 4)
+            of_variable[i] = of_variable[model->variable.at[i]->of->id];
+}
+
+/* ---- operands of contractions -------------------------------------------------------------------------- */
+
+static bool loads_straight(Expr *e, int axes, int vector)
+{
+    if (e->kind == EXPR_LOAD) {
+        for (int a = 0; a < axes; a++) {
+            int64_t stride;
+            if (!expr_stride(e->arg[0], a, &stride) || (a == vector && stride != 0 && stride != 1))
+                return false;
+        }
+        return e->count == 1;
+    }
+    for (int i = 0; i < e->count; i++)
+        if (!loads_straight(e->arg[i], axes, vector))
+            return false;
+    return true;
+}
+
+/* Whether `contract` reads its operands by addresses that are sums of axes, without predicates, and in steps
+   of 0 or 1 along its innermost axis: tried, by making its expression. */
+static bool operand_is_straight(Layouter *l, const Node *contract, int operand, const Layout *layout)
+{
+    Compilation *c = l->c;
+    Compute probe = {.pool = exprs_new(c->arena)};
+    Reader reader = reader_new(c, l->phase, &probe);
+    Expr *at[MAX_RANK];
+    int vector = -1;
+    for (int i = 0; i < contract->type.rank; i++) {
+        int axis = layout->axes[i];
+        Expr *index = reduce_axis(&reader.definer, contract->type.dim[axis]);
+        at[axis] = index;
+        if (index->kind == EXPR_AXIS)
+            vector = index->index;
+    }
+    Expr *e = expr_find_reduce(reader_define(&reader, contract, at));
+    Expr *product = e ? e->arg[0] : NULL;
+    if (!product || product->kind != EXPR_APPLY || product->op != SCALAR_MUL)
+        return true;
+    return loads_straight(product->arg[operand], probe.axis.count, vector);
+}
+
+static Layout copy_layout(const Node *contract, int operand)
+{
+    if (contract->op == OP_CONV && operand == 1)
+        return fixed(0, 3, 4, 2, 1);
+    return contract->op == OP_MATMUL ? row_major() : fixed(0, 3, 4, 1, 2);
+}
+
+static void copy_operands(Layouter *l, const Node *n, const Layout *layout)
+{
+    for (int i = 0; i < 2; i++) {
+        Node *operand = n->in[i];
+        NodePlace *p = &l->place[operand->id];
+        if (p->place == PLACE_MEMORY || operand_is_straight(l, n, i, layout))
+            continue;
+        *p = (NodePlace){.place = PLACE_MEMORY, .live = true, .root = operand};
+        p->reason =
+            arena_printf(l->c->arena, "copied: %s would not read it in straight lines", op_info[n->op].name);
+        l->layout[operand->id] = copy_layout(n, i);
+        memcpy(p->axes, l->layout[operand->id].axes, sizeof p->axes);
+    }
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------------ */
+
+static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
+{
+    const Graph *graph = c->model->phase[phase];
+    Layouter l = {c, phase, c->place[phase],
+                  arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof(Layout))};
+    const Variable **assigned = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *assigned);
+    for (int i = 0; i < graph->assign.count; i++)
+        assigned[graph->assign.at[i].node->id] = graph->assign.at[i].variable;
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i];
+        if (!l.place[i].live)
+            continue;
+        l.layout[i] = n->op == OP_VARIABLE ? of_variable[n->variable->id] : suggested(&l, n);
+        if (op_info[n->op].class == OP_CLASS_CONTRACT)
+            copy_operands(&l, n, &l.layout[i]);
+        if (assigned[i])
+            l.layout[i] = of_variable[assigned[i]->id];
+        if (l.place[i].place == PLACE_MEMORY)
+            memcpy(l.place[i].axes, l.layout[i].axes, sizeof l.layout[i].axes);
+    }
+}
+
+bool pass_layout(Compilation *c)
+{
+    Layout *of_variable = arena_alloc(c->arena, ((size_t)c->model->variable.count + 1) * sizeof *of_variable);
+    place_variables(c->model, of_variable);
+    for (int p = 0; p < PHASE_COUNT; p++)
+        layout_phase(c, p, of_variable);
+    return true;
+}

@@ -1,0 +1,176 @@
+/* Schedules for a CPU: a pure function of Compute and Target. A contraction gets a tile of vector accumulators as large as
+   the registers hold; everything else runs along the innermost axis in vectors. */
+#include "passes.h"
+
+#include <string.h>
+
+enum {
+    FEW_PANELS = 8, /* fewer column panels than this do not feed the threads */
+    ENOUGH_ITEMS = 64
+};
+
+static bool is_const(const Compute *c, int axis) { return c->axis.at[axis].extent.power == 0; }
+
+static int64_t extent_at(const Compilation *p, const Compute *c, int axis)
+{
+    return size_at(c->axis.at[axis].extent, p->model->batch);
+}
+
+/* The largest power of two that is at most the vector and the axis. */
+static int lanes_for(const Target *target, DType dtype, int64_t extent)
+{
+    int lanes = target->vector_lanes * 4 / (dtype_info[dtype].bytes < 4 ? 4 : dtype_info[dtype].bytes);
+    while (lanes > 1 && lanes > extent)
+        lanes /= 2;
+    return lanes;
+}
+
+/* All loads of e step by 0 or 1 along the axis. */
+static bool loads_unit(Expr *e, int axis)
+{
+    int64_t stride;
+    if (e->kind == EXPR_LOAD && (!expr_stride(e->arg[0], axis, &stride) || (stride != 0 && stride != 1)))
+        return false;
+    for (int i = 0; i < e->count; i++)
+        if (!loads_unit(e->arg[i], axis))
+            return false;
+    return true;
+}
+
+static bool stores_unit(const Compute *c, int axis)
+{
+    int64_t stride;
+    for (int i = 0; i < c->store.count; i++)
+        if (!expr_stride(c->store.at[i].at, axis, &stride) || stride != 1)
+            return false;
+    return true;
+}
+
+/* Loads that are vectors along `vector` stay the same along `row`: then a tile's rows share them. */
+static bool rows_share(Expr *e, int vector, int row)
+{
+    int64_t along, across;
+    if (e->kind == EXPR_LOAD && expr_stride(e->arg[0], vector, &along) && along == 1 &&
+        (!expr_stride(e->arg[0], row, &across) || across != 0))
+        return false;
+    for (int i = 0; i < e->count; i++)
+        if (!rows_share(e->arg[i], vector, row))
+            return false;
+    return true;
+}
+
+/* ---- tiles ---------------------------------------------------------------------------------------------- */
+
+static Schedule plain(const Compute *c)
+{
+    Schedule s = {.outputs = c->outputs, .vector = -1, .lanes = 1};
+    for (int a = 0; a < c->outputs; a++) {
+        s.tile[a] = 1;
+        s.order[a] = a;
+    }
+    return s;
+}
+
+/* Vectors along the last axis, `most` of them in a tile. */
+static void vectorize_last(const Compilation *p, const Compute *c, Schedule *s, int most)
+{
+    int last = c->outputs - 1;
+    if (last < 0 || !stores_unit(c, last))
+        return;
+    int64_t extent = is_const(c, last) ? c->axis.at[last].extent.count : INT64_MAX;
+    int lanes = lanes_for(p->target, c->store.at[0].value->dtype, extent);
+    if (lanes < 2)
+        return;
+    s->vector = last;
+    s->lanes = lanes;
+    s->tile[last] = extent < (int64_t)most * lanes ? extent : (int64_t)most * lanes;
+}
+
+/* Rows of equal height: 14 by at most 6 is 5 + 5 + 4. */
+static int64_t row_tile(const Compute *c, int axis, int64_t most)
+{
+    if (!is_const(c, axis))
+        return most;
+    int64_t extent = c->axis.at[axis].extent.count, tiles = (extent + most - 1) / most;
+    return (extent + tiles - 1) / tiles;
+}
+
+/* accumulators + one row of vectors + one broadcast fit the registers. */
+static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s)
+{
+    vectorize_last(p, c, s, 2);
+    if (s->vector < 0)
+        return;
+    int64_t vectors = (s->tile[s->vector] + s->lanes - 1) / s->lanes;
+    int64_t rows = (p->target->vector_registers - vectors - 1) / vectors;
+    rows = rows > 14 ? 14 : rows;
+    rows = p->target->vector_registers == 16 && vectors == 2 ? 6 : rows;
+    for (int a = c->outputs - 1; a >= 0; a--)
+        if (a != s->vector && extent_at(p, c, a) > 1 && rows_share(c->reduce->arg[0], s->vector, a)) {
+            s->tile[a] = row_tile(c, a, rows);
+            break;
+        }
+}
+
+/* ---- the order of outer loops --------------------------------------------------------------------------- */
+
+static int64_t tiles_of(const Compilation *p, const Compute *c, const Schedule *s, int axis)
+{
+    return (extent_at(p, c, axis) + s->tile[axis] - 1) / s->tile[axis];
+}
+
+static void move_first(Schedule *s, int axis)
+{
+    int at = 0;
+    while (s->order[at] != axis)
+        at++;
+    memmove(&s->order[1], &s->order[0], sizeof s->order[0] * (size_t)at);
+    s->order[0] = axis;
+}
+
+/* Column panels outside rows, so that a panel of the vector operand stays in a near cache; but what grows with the batch
+   goes first if it is not the rows, or if there are few panels. */
+static void order_contraction(const Compilation *p, const Compute *c, Schedule *s)
+{
+    int growing = -1;
+    for (int a = 0; a < c->outputs; a++)
+        growing = !is_const(c, a) ? a : growing;
+    if (s->vector >= 0)
+        move_first(s, s->vector);
+    if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
+        move_first(s, growing);
+}
+
+static void choose_items(const Compilation *p, const Compute *c, Schedule *s)
+{
+    int64_t items = 1;
+    while (s->items < s->outputs && items < ENOUGH_ITEMS &&
+           (s->items == 0 || is_const(c, s->order[s->items])))
+        items *= tiles_of(p, c, s, s->order[s->items++]);
+}
+
+static Schedule schedule(const Compilation *p, const Compute *c)
+{
+    Schedule s = plain(c);
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    bool lanes = r && (r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES));
+    if (!r) {
+        vectorize_last(p, c, &s, 4);
+    } else if (lanes) {
+        s.lanes_reduce = loads_unit(c->reduce->arg[0], r->axis[r->axes - 1]);
+    } else if (r->fma) {
+        tile_contraction(p, c, &s);
+        order_contraction(p, c, &s);
+    } else {
+        vectorize_last(p, c, &s, 2);
+    }
+    choose_items(p, c, &s);
+    return s;
+}
+
+bool pass_schedule_cpu(Compilation *c)
+{
+    for (int i = 0; i < c->compute.count; i++)
+        list_add(c->arena, &c->schedule, schedule(c, c->compute.at[i]));
+    return true;
+}
