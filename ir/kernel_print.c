@@ -110,8 +110,9 @@ void kernel_print(Text *text, const Kernel *kernel)
         text_printf(text, " // %s", kernel->comment);
     text_add(text, "\n");
     print_items(text, kernel);
-    if (kernel->arguments > 1)
-        text_printf(text, "    arguments a1 to a%d\n", kernel->arguments - 1);
+    for (int i = 1; i < kernel->arguments; i++)
+        text_printf(text, "%s a%d%s", i == 1 ? "    arguments" : "", i,
+                    i == kernel->arguments - 1 ? "\n" : "");
     print_memory(text, kernel);
     print_statements(text, kernel->body, 1);
 }

@@ -151,6 +151,20 @@ static const char *call_fault(const Program *program, int place)
     return NULL;
 }
 
+/* What a kernel changes in place is one buffer of its own, read and written. */
+static const char *alias_fault(const Program *program, int place)
+{
+    const Call *call = &program->call.at[place];
+    const Kernel *kernel = program->kernel.at[call->kernel];
+    for (int i = 0; i < kernel->buffer.count; i++)
+        for (int k = 0; k < i; k++)
+            if (call->buffer[i] == call->buffer[k] &&
+                (kernel->buffer.at[i].written || kernel->buffer.at[k].written))
+                return arena_printf(program->arena, "call %d of %s writes '%s', which is both x%d and x%d",
+                                    place, kernel->name, program->buffer.at[call->buffer[i]].name, k, i);
+    return NULL;
+}
+
 /* What one phase does to the buffers: `written` says what has a value at this point. */
 static const char *order_fault(const Program *program, int phase, int place, bool *written)
 {
@@ -228,8 +242,11 @@ const char *program_fault(const Program *program)
     const char *fault = kernels_fault(program);
     if (!fault)
         fault = buffers_fault(program);
-    for (int i = 0; i < program->call.count && !fault; i++)
+    for (int i = 0; i < program->call.count && !fault; i++) {
         fault = call_fault(program, i);
+        if (!fault)
+            fault = alias_fault(program, i);
+    }
     for (int p = 0; p < PHASE_COUNT && !fault; p++)
         fault = phase_fault(program, p);
     return fault;
