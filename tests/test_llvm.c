@@ -412,6 +412,8 @@ enum { SAMPLES = sizeof samples / sizeof *samples };
 
 static bool has_row(ScalarOp op, DType dtype)
 {
+    if (scalar_info[op].expand) /* f32 is spelled by other rows */
+        return dtype == DTYPE_F64;
     switch (op) {
     case SCALAR_AND:
     case SCALAR_OR:
@@ -467,7 +469,7 @@ static void make_row(ScalarOp op, DType dtype, int count, int lanes)
     for (int k = 0; k < 3; k++)
         in[k] = buffer(dtype, false);
     Expr *a = op == SCALAR_SELECT ? apply2(SCALAR_LE, use(first), use(second)) : use(first);
-    Expr *value = apply3(op, a, use(second), load(in[2], at));
+    Expr *value = expr_expand(pool, apply3(op, a, use(second), load(in[2], at)));
     int out = buffer(value->dtype, true);
     kernel->body = loop(0, integer(count / lanes),
                         BLOCK(let(base, times(axis(0), lanes)), let(first, load(in[0], at)),
@@ -502,8 +504,6 @@ static void check_row(ScalarOp op, const Sample *s, int level, int lanes)
 START_TEST(every_row_of_the_scalar_table)
 {
     ScalarOp op = (ScalarOp)_i;
-    if (scalar_info[op].expand)
-        return;
     for (int s = 0; s < SAMPLES; s++)
         for (int level = 0; level <= 3 && has_row(op, samples[s].dtype); level += 3) {
             check_row(op, &samples[s], level, 1);
