@@ -21,6 +21,7 @@ Exprs *exprs_new(Arena *arena)
 }
 
 Arena *exprs_arena(Exprs *pool) { return pool->arena; }
+int exprs_count(const Exprs *pool) { return pool->count; }
 
 void expr_set_extent(Exprs *pool, int axis, Size extent)
 {
@@ -329,6 +330,11 @@ Expr *expr_local(Exprs *pool, DType dtype, int local, Expr *at)
             .kind = EXPR_LOCAL, .dtype = dtype, .lanes = at->lanes, .index = local, .count = 1, .arg = {at}});
 }
 
+Expr *expr_local_vector(Exprs *pool, DType dtype, int lanes, int local, Expr *at)
+{
+    return intern(pool, (Expr){.kind = EXPR_LOCAL, .dtype = dtype, .lanes = lanes, .index = local, .count = 1, .arg = {at}});
+}
+
 /* Reductions are compared by content, so that equal ones are one node. */
 Expr *expr_reduce(Exprs *pool, Expr *term, const Reduction *reduction)
 {
@@ -403,6 +409,13 @@ Expr *expr_rebuild(Exprs *pool, const Expr *e, Expr *const *arg)
     default:
         return (Expr *)e;
     }
+}
+
+Expr *expr_copy_with(Exprs *pool, const Expr *e, Expr *const *arg)
+{
+    Expr copy = *e;
+    memcpy(copy.arg, arg, sizeof copy.arg);
+    return intern(pool, copy);
 }
 
 /* Bottom-up rewriting with a memo, so that a shared part is rewritten once. */

@@ -77,6 +77,7 @@ struct Expr {
 
 Exprs *exprs_new(Arena *arena);
 Arena *exprs_arena(Exprs *pool);
+int exprs_count(const Exprs *pool); /* ids are below this */
 
 /* Builders fold constants, know x+0, x·1, x·0 of integers, (a·c+b)/c and (a·c+b)%c where 0 ≤ b < c, and put constants
    last; float arithmetic is only folded where the result is exact by contract (both constant). */
@@ -89,6 +90,7 @@ Expr *expr_cast(Exprs *pool, Expr *a, DType dtype);
 Expr *expr_bitcast(Exprs *pool, Expr *a, DType dtype);
 Expr *expr_load(Exprs *pool, DType dtype, int buffer, Expr *at, Expr *where, Expr *otherwise);
 Expr *expr_local(Exprs *pool, DType dtype, int local, Expr *at);
+Expr *expr_local_vector(Exprs *pool, DType dtype, int lanes, int local, Expr *at); /* of a local of vectors */
 Expr *expr_temp(Exprs *pool, DType dtype, int lanes, int temp);
 Expr *expr_reduce(Exprs *pool, Expr *term, const Reduction *reduction);
 Expr *expr_ramp(Exprs *pool, Expr *base, int64_t stride, int lanes);
@@ -120,6 +122,9 @@ Expr *expr_rewrite(Exprs *pool, Expr *e, ExprLeaf *leaf, void *context);
 
 /* e with axes replaced: with[axis] for axis < count where not NULL. Shared parts stay shared. */
 Expr *expr_substitute(Exprs *pool, Expr *e, Expr *const *with, int count);
+
+/* The same with no simplification: what is already bound or chosen stays. */
+Expr *expr_copy_with(Exprs *pool, const Expr *e, Expr *const *arg);
 
 /* e made again, by the builders, from new operands. */
 Expr *expr_rebuild(Exprs *pool, const Expr *e, Expr *const *arg);

@@ -314,10 +314,15 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
 
 bool pass_build(Compilation *c)
 {
+    int *kernel = arena_alloc(c->arena, ((size_t)c->compute.count + 1) * sizeof *kernel);
     for (int i = 0; i < c->compute.count; i++) {
         const Compute *compute = c->compute.at[i];
-        list_add(c->arena, &c->program->kernel, build_kernel(c, compute, &c->schedule.at[i], i));
-        Call call = {.kernel = i, .name = compute->name};
+        kernel[i] = c->program->kernel.count;
+        if (c->same[i] == i)
+            list_add(c->arena, &c->program->kernel, build_kernel(c, compute, &c->schedule.at[i], kernel[i]));
+        else
+            kernel[i] = kernel[c->same[i]];
+        Call call = {.kernel = kernel[i], .name = compute->name};
         call.buffer = arena_alloc(c->arena, ((size_t)compute->buffer.count + 1) * sizeof *call.buffer);
         for (int k = 0; k < compute->buffer.count; k++)
             call.buffer[k] = compute->buffer.at[k].id;

@@ -30,6 +30,7 @@ typedef struct Compilation {
     int *buffer_of_variable;       /* by variable id, in program->buffer */
     LIST(Compute *) compute;       /* all phases, in the order of calls */
     LIST(Schedule) schedule;       /* one a compute */
+    int *same;                     /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
 } Compilation;

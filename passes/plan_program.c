@@ -1,0 +1,73 @@
+/* Every buffer gets its lifetime, from the call that makes it to the last that reads it, and its place in one arena. What a
+   program keeps from phase to phase lives throughout. */
+#include "passes.h"
+#include "plan.h"
+
+#include <string.h>
+
+/* Transients that renaming left without a use go; the others are numbered anew. */
+static void drop_unused(Program *p)
+{
+    int *now = arena_alloc(p->arena, ((size_t)p->buffer.count + 1) * sizeof *now), kept = 0;
+    for (int i = 0; i < p->buffer.count; i++) {
+        now[i] = kept;
+        if (p->buffer.at[i].kind != BUFFER_TRANSIENT || p->buffer.at[i].first >= 0)
+            p->buffer.at[kept++] = p->buffer.at[i];
+    }
+    p->buffer.count = kept;
+    for (int i = 0; i < p->call.count; i++)
+        for (int b = 0; b < p->kernel.at[p->call.at[i].kernel]->buffer.count; b++)
+            p->call.at[i].buffer[b] = now[p->call.at[i].buffer[b]];
+    for (int q = 0; q < PHASE_COUNT; q++)
+        for (int r = 0; r < p->phase[q].result.count; r++)
+            p->phase[q].result.at[r].buffer = now[p->phase[q].result.at[r].buffer];
+}
+
+static void find_lives(Program *p)
+{
+    for (int i = 0; i < p->call.count; i++)
+        for (int b = 0; b < p->kernel.at[p->call.at[i].kernel]->buffer.count; b++) {
+            Buffer *buffer = &p->buffer.at[p->call.at[i].buffer[b]];
+            buffer->first = buffer->first < 0 ? i : buffer->first;
+            buffer->last = i;
+        }
+    for (int q = 0; q < PHASE_COUNT; q++)
+        for (int r = 0; r < p->phase[q].result.count; r++)
+            p->buffer.at[p->phase[q].result.at[r].buffer].last = p->phase[q].first + p->phase[q].count - 1;
+    for (int i = 0; i < p->buffer.count; i++)
+        if (p->buffer.at[i].kind == BUFFER_VARIABLE) {
+            p->buffer.at[i].first = 0;
+            p->buffer.at[i].last = p->call.count ? p->call.count - 1 : 0;
+        }
+}
+
+bool pass_plan(Compilation *c)
+{
+    Program *p = c->program;
+    p->batch = c->model->batch;
+    find_lives(p);
+    drop_unused(p);
+    PlanBuffer *buffer = arena_alloc(c->arena, ((size_t)p->buffer.count + 1) * sizeof *buffer);
+    for (int i = 0; i < p->buffer.count; i++) {
+        const Buffer *b = &p->buffer.at[i];
+        buffer[i] = (PlanBuffer){b->name, type_bytes(&b->type, p->batch), b->first, b->last, PLAN_UNPLACED};
+    }
+    Plan plan = {.buffer = buffer, .count = p->buffer.count};
+    char text[300];
+    if (!plan_memory(&plan)) {
+        diag_report(c->diag, DIAG_ERROR, (Span){0},
+                    "the program's memory is too large: more than 2^62 bytes at batch %lld",
+                    (long long)p->batch);
+        return false;
+    }
+    if (plan_fault(&plan, text, sizeof text)) {
+        diag_report(c->diag, DIAG_ERROR, (Span){0}, "internal: memory plan: %s", text);
+        return false;
+    }
+    for (int i = 0; i < p->buffer.count; i++)
+        p->buffer.at[i].offset = buffer[i].offset;
+    p->arena_bytes = plan.arena_bytes;
+    p->bound_bytes = plan.bound_bytes;
+    p->bound_call = plan.bound_kernel;
+    return true;
+}
