@@ -110,15 +110,36 @@ static void bind_run(Binder *b, Stmt *s, const Stmt *end)
     reset(b);
 }
 
-/* A run ends where sharing would be wrong: a SET that reads locals stands for itself, unless the only local it reads is
-   the element it sets (an accumulation): then nothing with that local in it is shared, since each element is its own. */
-static bool may_share(const Stmt *a, const Stmt *s)
+/* The only local that e reads is the element `at` of `local`. */
+static bool reads_only(const Expr *e, int local, const Expr *at)
 {
-    if (a->kind != s->kind)
+    if (e->kind == EXPR_LOCAL && (e->index != local || e->arg[0] != at))
         return false;
-    if (s->kind == STMT_STORE || s->kind == STMT_LET)
+    for (int i = 0; i < e->count; i++)
+        if (!reads_only(e->arg[i], local, at))
+            return false;
+    return true;
+}
+
+static bool is_accumulation(const Stmt *s)
+{
+    return s->kind == STMT_SET && reads_only(s->value, s->index, s->at);
+}
+
+/* Whether s may share with the run from `first` up to it: stores with stores, bindings with bindings, accumulations of
+   different elements with each other, since none reads what another sets. Any other SET stands for itself. */
+static bool may_share(const Stmt *first, const Stmt *s)
+{
+    if (first->kind != s->kind)
+        return false;
+    if (s->kind != STMT_SET)
         return true;
-    return a->index == s->index && a->at != s->at;
+    if (!is_accumulation(first) || !is_accumulation(s))
+        return false;
+    for (const Stmt *t = first; t != s; t = t->next)
+        if (t->index == s->index && t->at == s->at)
+            return false;
+    return true;
 }
 
 static Stmt *bind_list(Binder *b, Stmt *list)

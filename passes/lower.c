@@ -155,6 +155,7 @@ bool pass_lower(Compilation *c)
     c->program = arena_alloc(c->arena, sizeof *c->program);
     c->program->arena = c->arena;
     c->program->model = c->model;
+    c->program->target = c->target;
     add_variables(c);
     for (int p = 0; p < PHASE_COUNT; p++)
         lower_phase(c, p);

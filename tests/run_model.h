@@ -1,0 +1,169 @@
+/* For tests: a Model through all passes, then run by any engine on values given in logical order. */
+#ifndef NETC_TESTS_RUN_MODEL_H
+#define NETC_TESTS_RUN_MODEL_H
+
+#include "backend.h"
+#include "passes.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Run {
+    Program *program;
+    const Engine *engine;
+    void *state;
+    char *arena;
+    int64_t batch;
+} Run;
+
+/* model is used up. reference: f64. */
+static inline Run run_start(Model *model, const char *engine, const char *target, bool reference)
+{
+    static Diagnostics diag;
+    diag = (Diagnostics){.out = stderr};
+    PipelineOptions options = {.target = target_find(target),
+                               .verify = true,
+                               .reference = reference,
+                               .dump_to = stderr,
+                               .dump = getenv("NETC_DUMP")};
+    Run run = {.engine = engine_find(engine), .batch = model->batch};
+    ck_assert_ptr_nonnull(options.target);
+    ck_assert_ptr_nonnull(run.engine);
+    ck_assert(pipeline_run(model, &diag, &options, &run.program));
+    BackendOptions backend = {.level = 2, .verify = true, .diag = &diag};
+    run.state = run.engine->start(run.program, &backend);
+    ck_assert_ptr_nonnull(run.state);
+    run.arena = aligned_alloc(64, (size_t)run.program->arena_bytes + 64);
+    ck_assert_ptr_nonnull(run.arena);
+    memset(run.arena, 0xff,
+           (size_t)run.program->arena_bytes + 64); /* NaN: nothing may be read before it is written */
+    return run;
+}
+
+static inline void run_stop(Run *run)
+{
+    if (run->engine->stop)
+        run->engine->stop(run->state);
+    free(run->arena);
+}
+
+static inline int run_buffer(const Run *run, Phase phase, const char *name)
+{
+    const ProgramPhase *p = &run->program->phase[phase];
+    for (int r = 0; r < p->result.count; r++)
+        if (!strcmp(p->result.at[r].name, name))
+            return p->result.at[r].buffer;
+    for (int b = 0; b < run->program->buffer.count; b++)
+        if (run->program->buffer.at[b].kind == BUFFER_VARIABLE &&
+            !strcmp(run->program->buffer.at[b].name, name))
+            return b;
+    ck_abort_msg("no result or variable '%s'", name);
+    return -1;
+}
+
+static inline int64_t run_count(const Run *run, int buffer)
+{
+    Size size;
+    type_elements(&run->program->buffer.at[buffer].type, &size);
+    return size_at(size, run->batch);
+}
+
+/* The place in memory of the logical element `index`. */
+static inline int64_t run_address(const Run *run, const Buffer *b, int64_t index)
+{
+    int64_t at[MAX_RANK], address = 0;
+    for (int d = b->type.rank - 1; d >= 0; d--) {
+        int64_t extent = size_at(b->type.dim[d], run->batch);
+        at[d] = index % extent;
+        index /= extent;
+    }
+    for (int i = 0; i < b->type.rank; i++)
+        address = address * size_at(b->type.dim[b->axes[i]], run->batch) + at[b->axes[i]];
+    return address;
+}
+
+static inline void run_set(Run *run, int buffer, const double *value)
+{
+    const Buffer *b = &run->program->buffer.at[buffer];
+    char *base = run->arena + b->offset;
+    for (int64_t i = 0; i < run_count(run, buffer); i++) {
+        int64_t at = run_address(run, b, i);
+        switch (b->type.dtype) {
+        case DTYPE_F32:
+            ((float *)base)[at] = (float)value[i];
+            break;
+        case DTYPE_F64:
+            ((double *)base)[at] = value[i];
+            break;
+        case DTYPE_I32:
+            ((int32_t *)base)[at] = (int32_t)value[i];
+            break;
+        case DTYPE_U32:
+            ((uint32_t *)base)[at] = (uint32_t)value[i];
+            break;
+        case DTYPE_I64:
+            ((int64_t *)base)[at] = (int64_t)value[i];
+            break;
+        case DTYPE_I8:
+            ((int8_t *)base)[at] = (int8_t)value[i];
+            break;
+        default:
+            ((uint8_t *)base)[at] = (uint8_t)value[i];
+            break;
+        }
+    }
+}
+
+static inline void run_get(const Run *run, int buffer, double *value)
+{
+    const Buffer *b = &run->program->buffer.at[buffer];
+    const char *base = run->arena + b->offset;
+    for (int64_t i = 0; i < run_count(run, buffer); i++) {
+        int64_t at = run_address(run, b, i);
+        switch (b->type.dtype) {
+        case DTYPE_F32:
+            value[i] = (double)((const float *)base)[at];
+            break;
+        case DTYPE_F64:
+            value[i] = ((const double *)base)[at];
+            break;
+        case DTYPE_I32:
+            value[i] = ((const int32_t *)base)[at];
+            break;
+        case DTYPE_U32:
+            value[i] = ((const uint32_t *)base)[at];
+            break;
+        case DTYPE_I64:
+            value[i] = (double)((const int64_t *)base)[at];
+            break;
+        case DTYPE_I8:
+            value[i] = ((const int8_t *)base)[at];
+            break;
+        default:
+            value[i] = ((const uint8_t *)base)[at];
+            break;
+        }
+    }
+}
+
+/* One phase; each call's items in `parts` pieces, last piece first: the result must not depend on it. */
+static inline void run_phase(Run *run, Phase phase, int parts)
+{
+    const Program *p = run->program;
+    for (int i = p->phase[phase].first; i < p->phase[phase].first + p->phase[phase].count; i++) {
+        const Call *call = &p->call.at[i];
+        const Kernel *kernel = p->kernel.at[call->kernel];
+        void *buffer[64];
+        int64_t argument[64] = {run->batch}, items = items_at(kernel->items, run->batch);
+        for (int b = 0; b < kernel->buffer.count; b++)
+            buffer[b] = run->arena + p->buffer.at[call->buffer[b]].offset;
+        for (int a = 1; a < kernel->arguments; a++)
+            argument[a] = call->argument[a - 1];
+        for (int q = parts - 1; q >= 0; q--)
+            run->engine->call(run->state, call->kernel, buffer, argument, items * q / parts,
+                              items * (q + 1) / parts);
+    }
+}
+
+#endif
