@@ -385,9 +385,9 @@ static bool read_source(Reader *r)
 static bool read_numbers(Reader *r, Training *t)
 {
     return expect(r, "batch") && read_integer(r, 1, INT64_MAX, &t->batch) && expect(r, "epochs") &&
-           read_integer(r, 0, INT64_MAX, &t->epochs) && expect(r, "seed") &&
-           read_integer(r, INT64_MIN, INT64_MAX, &t->seed) && expect(r, "patience") &&
-           read_integer(r, 0, INT64_MAX, &t->patience) &&
+           read_integer(r, 1, INT32_MAX, &t->epochs) && expect(r, "seed") &&
+           read_integer(r, 0, INT64_MAX, &t->seed) && expect(r, "patience") &&
+           read_integer(r, 0, INT32_MAX, &t->patience) &&
            (!accept(r, "best") || read_string(r, "a metric's name", &t->best));
 }
 

@@ -414,7 +414,7 @@ static bool has_option(const Model *model, const char *name)
     return false;
 }
 
-enum { MAX_OPTIONS = 256 };
+enum { MAX_OPTIONS = 32 }; /* as the runtime's command line has room for */
 
 static const char *option_fault(const Model *model, int place)
 {
@@ -435,8 +435,9 @@ const char *training_fault(const Model *model)
     const Training *training = model->training;
     if (!training->name || !*training->name)
         return "the training has no name";
-    if (training->batch < 1 || training->epochs < 0 || training->patience < 0)
-        return "the training's batch, epochs or patience is out of range";
+    if (training->batch < 1 || training->epochs < 1 || training->epochs > INT32_MAX ||
+        training->patience < 0 || training->patience > INT32_MAX || training->seed < 0)
+        return "the training's batch, epochs, seed or patience is out of range";
     for (int i = 0; i < training->source.count; i++) {
         const char *fault = source_fault(arena, training, i);
         if (fault)

@@ -52,7 +52,7 @@ static inline Model *sample_net(Arena *arena)
     g->scope = NULL;
 
     Training *t = m->training = arena_alloc(arena, sizeof *t);
-    *t = (Training){.name = "net", .batch = 10, .epochs = 3, .seed = -7, .patience = 2};
+    *t = (Training){.name = "net", .batch = 10, .epochs = 3, .seed = 7, .patience = 2};
     DataSource source = {.split = "train", .source = "csv"};
     list_add(arena, &source.argument, ((Argument){"path", "a \"b\".csv", 0}));
     list_add(arena, &source.argument, ((Argument){"limit", NULL, 0.1}));

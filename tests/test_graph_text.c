@@ -425,6 +425,10 @@ static const struct {
     {HEAD "variable scalar \"step\" i32[]\n", "3:1: error: variable 'step' is i32[], not f32[]"},
 
     {HEAD "training \"t\" epochs 1\n", "3:14: error: expected 'batch'"},
+    {HEAD "training \"t\" batch 1 epochs 0\n",
+     "3:29: error: the integer is not in the range 1 to 2147483647"},
+    {HEAD "training \"t\" batch 1 epochs 1 seed -1\n",
+     "3:36: error: the integer is not in the range 0 to 9223372036854775807"},
     {TRAINING "\n", "7:1: error: expected 'variable', 'training', 'phase' or 'end'"},
     {TRAINING "\nsource train 1\n", "7:14: error: expected a source"},
     {TRAINING "\nsource train csv path=data\n", "7:23: error: expected a number"},

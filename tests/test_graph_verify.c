@@ -113,6 +113,10 @@ static void early_read(Model *m)
 
 static void unnamed_training(Model *m) { m->training->name = ""; }
 static void no_training_batch(Model *m) { m->training->batch = 0; }
+static void no_epochs(Model *m) { m->training->epochs = 0; }
+static void many_epochs(Model *m) { m->training->epochs = (int64_t)INT32_MAX + 1; }
+static void negative_seed(Model *m) { m->training->seed = -1; }
+static void endless_patience(Model *m) { m->training->patience = INT64_MAX; }
 static void unknown_split(Model *m) { m->training->source.at[0].split = "trial"; }
 static void unnamed_source(Model *m) { m->training->source.at[0].source = "my source"; }
 static void unnamed_argument(Model *m) { m->training->source.at[0].argument.at[0].name = "1st"; }
@@ -127,7 +131,7 @@ static void unknown_option(Model *m) { m->training->option.at[0].name = "rate"; 
 static void two_options(Model *m) { list_add(m->arena, &m->training->option, (Option){"lr"}); }
 static void many_options(Model *m)
 {
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < 32; i++)
         list_add(m->arena, &m->training->option, (Option){"lr"});
 }
 static void unknown_metric(Model *m) { m->training->best = "top1"; }
@@ -193,7 +197,11 @@ static const Plant plants[] = {
     {"init: 'head.weight' is read before it is set", early_read},
 
     {"the training has no name", unnamed_training},
-    {"the training's batch, epochs or patience is out of range", no_training_batch},
+    {"the training's batch, epochs, seed or patience is out of range", no_training_batch},
+    {"the training's batch, epochs, seed or patience is out of range", no_epochs},
+    {"the training's batch, epochs, seed or patience is out of range", many_epochs},
+    {"the training's batch, epochs, seed or patience is out of range", negative_seed},
+    {"the training's batch, epochs, seed or patience is out of range", endless_patience},
     {"source 0 is of no split", unknown_split},
     {"source 0 has no name", unnamed_source},
     {"source 0: argument 0 has no name", unnamed_argument},
@@ -202,7 +210,7 @@ static const Plant plants[] = {
     {"option 0 has no name", unnamed_option},
     {"option 'rate' has no scalar 'option.rate'", unknown_option},
     {"two options are named 'lr'", two_options},
-    {"257 options are more than 256", many_options},
+    {"33 options are more than 32", many_options},
     {"best goes by 'top1', which finish does not give", unknown_metric},
 };
 

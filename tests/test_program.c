@@ -1,4 +1,5 @@
 /* The Program's texts (kernels, plan, descriptor) and its verifier: each fault planted once, the message compared. */
+#include "description.h"
 #include "program.h"
 #include "program_samples.h"
 
@@ -32,7 +33,7 @@ START_TEST(the_descriptor_is_what_the_runtime_reads)
         arena_printf(arena,
                      "netc-descriptor 1\n"
                      "model \"net\" hash \"%.16s\" version \"%s\" cpu \"x86-64\" needs \"\" batch 10\n"
-                     "training \"net\" epochs 3 seed -7 patience 2 best \"\"\n"
+                     "training \"net\" epochs 3 seed 7 patience 2 best \"\"\n"
                      "source \"train\" \"csv\"\n"
                      "argument \"path\" string \"a \\\"b\\\".csv\"\n"
                      "argument \"limit\" number 0.10000000000000001\n"
@@ -65,6 +66,27 @@ START_TEST(the_descriptor_is_what_the_runtime_reads)
                      "end\n",
                      hash + 6, NETC_VERSION);
     ck_assert_str_eq(text, want);
+}
+END_TEST
+
+START_TEST(the_runtime_reads_it)
+{
+    const char *text = text_of(program_descriptor, sample_program(arena));
+    Description d = {0};
+    Fault fault = {0};
+    ck_assert_msg(description_parse(&d, text, &fault), "%s", fault.text);
+    ck_assert_str_eq(d.model, "net");
+    ck_assert_str_eq(d.source[0].argument[0].string, "a \"b\".csv");
+    ck_assert_double_eq(d.source[0].argument[1].number, 0.1);
+    ck_assert_int_eq(d.field[0], 2);
+    ck_assert_str_eq(d.option[0].name, "lr");
+    ck_assert_int_eq(d.buffer[1].of, 0);
+    ck_assert_int_eq(d.buffer[0].axis[0], 1);
+    ck_assert_int_eq(d.calls, 6);
+    ck_assert_int_eq(d.call[0].argument[0], 7);
+    ck_assert_int_eq(d.phase[RUN_STEP].first, 2);
+    ck_assert_str_eq(d.phase[RUN_PREDICT].result[0].name, "y");
+    description_free(&d);
 }
 END_TEST
 
@@ -257,6 +279,7 @@ int main(void)
     TCase *cases = tcase_create("program");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, the_descriptor_is_what_the_runtime_reads);
+    tcase_add_test(cases, the_runtime_reads_it);
     tcase_add_test(cases, the_hash_is_of_the_graphs);
     tcase_add_test(cases, a_program_reads_like_this);
     tcase_add_test(cases, a_plan_reads_like_this);

@@ -40,7 +40,7 @@ START_TEST(a_summary_reads_like_this)
         "head   f32[batch, 3]           3            12               120  1,234,567\n"
         "total                          3            12               120  1,234,567\n"
         "\n"
-        "training net: batch 10, 3 epochs, seed -7, stops after 2 epochs without a better value, best by the "
+        "training net: batch 10, 3 epochs, seed 7, stops after 2 epochs without a better value, best by the "
         "first metric on valid, else by the training loss\n"
         "    train = csv(path = \"a \"b\".csv\", limit = 0.1)\n"
         "    options: --lr\n"
@@ -67,7 +67,7 @@ START_TEST(what_differs_from_the_defaults_is_said)
     ck_assert_line(
         text,
         "head   f32[batch, 3]           3            12               120    100  frozen, no decay, lr x0.1");
-    ck_assert_line(text, "training net: batch 10, 3 epochs, seed -7, never stops early, best by top1");
+    ck_assert_line(text, "training net: batch 10, 3 epochs, seed 7, never stops early, best by top1");
     model->training = NULL;
     ck_assert_line(summary_of(program), "no training: batch 10 by default");
 }
