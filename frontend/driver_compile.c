@@ -2,12 +2,8 @@
 #include "dot.h"
 #include "driver.h"
 #include "frontend.h"
-#include "source.h"
-#if __has_include("summary.h")
+#include "read_source.h"
 #include "summary.h"
-#else
-#define summary_print(text, program) program_print_plan(text, program)
-#endif
 
 #include <stdlib.h>
 #include <string.h>
