@@ -1,17 +1,46 @@
 #include "compute.h"
 
 #include <stdio.h>
+#include <string.h>
 
 Expr *expr_find_reduce(Expr *e)
 {
     if (e->kind == EXPR_REDUCE)
         return e;
-    for (int i = 0; i < e->count; i++) {
-        Expr *found = e->arg[i] ? expr_find_reduce(e->arg[i]) : NULL;
-        if (found)
-            return found;
-    }
+    for (int i = 0; i < e->count; i++)
+        if (e->arg[i] && e->arg[i]->reduces)
+            return expr_find_reduce(e->arg[i]);
     return NULL;
+}
+
+static Expr *renumber_leaf(Exprs *pool, Expr *e, void *context)
+{
+    const int *now = context;
+    if (e->kind != EXPR_LOAD)
+        return e;
+    Expr copy = *e;
+    copy.index = now[e->index];
+    return expr_copy_with(pool, &copy, e->arg);
+}
+
+void compute_drop_buffers(Compute *compute)
+{
+    int *now = arena_alloc(exprs_arena(compute->pool), ((size_t)compute->buffer.count + 1) * sizeof *now),
+        kept = 0;
+    for (int i = 0; i < compute->buffer.count; i++) {
+        now[i] = kept;
+        if (compute->buffer.at[i].read || compute->buffer.at[i].written)
+            compute->buffer.at[kept++] = compute->buffer.at[i];
+    }
+    if (kept == compute->buffer.count)
+        return;
+    compute->buffer.count = kept;
+    for (int s = 0; s < compute->store.count; s++) {
+        compute->store.at[s].buffer = now[compute->store.at[s].buffer];
+        compute->store.at[s].value =
+            expr_rewrite(compute->pool, compute->store.at[s].value, renumber_leaf, now);
+    }
+    compute->reduce = expr_find_reduce(compute->store.at[0].value);
 }
 
 static void print_axes(Text *text, const Compute *c, int begin, int end)
@@ -65,30 +94,45 @@ void compute_print(Text *text, const Compute *c)
 
 static _Thread_local char fault[300];
 
+typedef struct Check {
+    const Compute *compute;
+    bool in_reduce;
+    const char *found;
+} Check;
+
 static const char *expr_fault(const Compute *c, const Expr *e, bool in_reduce)
 {
     if (e->kind == EXPR_AXIS && (e->index < 0 || e->index >= c->axis.count))
-        return snprintf(fault, sizeof fault, "'%s' uses axis %d, it has %d", c->name, e->index,
-                        c->axis.count),
-               fault;
-    if (e->kind == EXPR_AXIS && e->index >= c->outputs && !in_reduce)
-        return snprintf(fault, sizeof fault, "'%s' uses reduced axis %d outside its reduction", c->name,
-                        e->index),
-               fault;
-    if (e->kind == EXPR_LOAD && (e->index < 0 || e->index >= c->buffer.count || !c->buffer.at[e->index].read))
-        return snprintf(fault, sizeof fault, "'%s' reads buffer %d, which is not said to be read", c->name,
-                        e->index),
-               fault;
-    if (e->kind == EXPR_LOCAL || e->kind == EXPR_TEMP || e->lanes != 1)
-        return snprintf(fault, sizeof fault, "'%s' holds what only a kernel may", c->name), fault;
-    if (e->kind == EXPR_REDUCE && (in_reduce || e != c->reduce))
-        return snprintf(fault, sizeof fault, "'%s' has more than one reduction", c->name), fault;
-    for (int i = 0; i < e->count; i++) {
-        const char *found = expr_fault(c, e->arg[i], in_reduce || e->kind == EXPR_REDUCE);
-        if (found)
-            return found;
-    }
-    return NULL;
+        snprintf(fault, sizeof fault, "'%s' uses axis %d, it has %d", c->name, e->index, c->axis.count);
+    else if (e->kind == EXPR_AXIS && e->index >= c->outputs && !in_reduce)
+        snprintf(fault, sizeof fault, "'%s' uses reduced axis %d outside its reduction", c->name, e->index);
+    else if (e->kind == EXPR_LOAD &&
+             (e->index < 0 || e->index >= c->buffer.count || !c->buffer.at[e->index].read))
+        snprintf(fault, sizeof fault, "'%s' reads buffer %d, which is not said to be read", c->name,
+                 e->index);
+    else if (e->kind == EXPR_LOCAL || e->kind == EXPR_TEMP || e->lanes != 1)
+        snprintf(fault, sizeof fault, "'%s' holds what only a kernel may", c->name);
+    else if (e->kind == EXPR_REDUCE && (in_reduce || e != c->reduce))
+        snprintf(fault, sizeof fault, "'%s' has more than one reduction", c->name);
+    else
+        return NULL;
+    return fault;
+}
+
+static Visit check_visitor(Expr *e, void *context)
+{
+    Check *check = context;
+    check->found = expr_fault(check->compute, e, check->in_reduce);
+    if (check->found)
+        return VISIT_STOP;
+    return e->kind == EXPR_REDUCE && !check->in_reduce ? VISIT_PAST : VISIT_DEEPER;
+}
+
+static const char *value_fault(const Compute *c, Expr *e, bool in_reduce)
+{
+    Check check = {c, in_reduce, NULL};
+    expr_visit(c->pool, e, check_visitor, &check);
+    return check.found;
 }
 
 const char *compute_fault(const Compute *c)
@@ -105,11 +149,11 @@ const char *compute_fault(const Compute *c)
             return snprintf(fault, sizeof fault, "'%s' stores %s into a buffer of %s", c->name,
                             dtype_info[s->value->dtype].name, dtype_info[c->buffer.at[s->buffer].dtype].name),
                    fault;
-        const char *found = expr_fault(c, s->at, false);
+        const char *found = value_fault(c, s->at, false);
         if (!found)
-            found = expr_fault(c, s->value, false);
+            found = value_fault(c, s->value, false);
         if (found)
             return found;
     }
-    return NULL;
+    return c->reduce ? value_fault(c, c->reduce->arg[0], true) : NULL;
 }

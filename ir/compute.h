@@ -22,7 +22,7 @@ typedef struct ComputeStore {
 } ComputeStore;
 
 typedef struct Compute {
-    const char *name; /* path of what it computes */
+    const char *name; /* path of what it computes, and the op: "conv1 conv" */
     Exprs *pool;
     LIST(ComputeAxis) axis; /* the first `outputs` are output axes, outermost in memory first; then reduced ones */
     int outputs;
@@ -36,6 +36,9 @@ typedef struct Compute {
 
 void compute_print(Text *text, const Compute *compute);
 const char *compute_fault(const Compute *compute); /* the first broken rule in words, or NULL */
+
+/* Buffers that are neither read nor written leave the list; the others move up. */
+void compute_drop_buffers(Compute *compute);
 
 /* The REDUCE that an expression holds, NULL if it holds none. */
 Expr *expr_find_reduce(Expr *e);

@@ -98,6 +98,13 @@ static Expr *intern(Exprs *pool, Expr key)
     }
     Expr *e = arena_copy(pool->arena, &key, sizeof key);
     e->id = pool->count++;
+    e->axes = e->kind == EXPR_AXIS ? (uint64_t)1 << e->index % 64 : 0;
+    e->reduces = e->kind == EXPR_REDUCE;
+    for (int i = 0; i < e->count; i++)
+        if (e->arg[i]) {
+            e->axes |= e->arg[i]->axes;
+            e->reduces |= e->arg[i]->reduces;
+        }
     if (2 * pool->count > pool->table_size)
         table_grow(pool);
     table_insert(pool, e);
@@ -332,7 +339,9 @@ Expr *expr_local(Exprs *pool, DType dtype, int local, Expr *at)
 
 Expr *expr_local_vector(Exprs *pool, DType dtype, int lanes, int local, Expr *at)
 {
-    return intern(pool, (Expr){.kind = EXPR_LOCAL, .dtype = dtype, .lanes = lanes, .index = local, .count = 1, .arg = {at}});
+    return intern(
+        pool,
+        (Expr){.kind = EXPR_LOCAL, .dtype = dtype, .lanes = lanes, .index = local, .count = 1, .arg = {at}});
 }
 
 /* Reductions are compared by content, so that equal ones are one node. */
@@ -378,12 +387,31 @@ Expr *expr_splat(Exprs *pool, Expr *a, int lanes)
 
 bool expr_uses_axis(const Expr *e, int axis)
 {
+    if (!(e->axes >> axis % 64 & 1))
+        return false;
     if (e->kind == EXPR_AXIS)
         return e->index == axis;
     for (int i = 0; i < e->count; i++)
         if (e->arg[i] && expr_uses_axis(e->arg[i], axis))
             return true;
     return false;
+}
+
+static bool visit(Expr *e, ExprVisitor *visitor, void *context, bool *seen)
+{
+    if (seen[e->id])
+        return true;
+    seen[e->id] = true;
+    Visit how = visitor(e, context);
+    for (int i = 0; how == VISIT_DEEPER && i < e->count; i++)
+        if (e->arg[i] && !visit(e->arg[i], visitor, context, seen))
+            return false;
+    return how != VISIT_STOP;
+}
+
+bool expr_visit(Exprs *pool, Expr *e, ExprVisitor *visitor, void *context)
+{
+    return visit(e, visitor, context, arena_alloc(pool->arena, (size_t)e->id + 1));
 }
 
 /* e made again, by the builders, from new operands. */

@@ -73,6 +73,8 @@ struct Expr {
     int count;
     Expr *arg[3];
     int id; /* in the pool, in the order of making */
+    uint64_t axes; /* which it uses: bit (axis mod 64) */
+    bool reduces;  /* it holds a REDUCE */
 };
 
 Exprs *exprs_new(Arena *arena);
@@ -114,6 +116,11 @@ void expr_set_extent(Exprs *pool, int axis, Size extent);
 /* The constant s with e(axis + 1) - e(axis) = s for every value; false if there is none that can be proven. */
 bool expr_stride(const Expr *e, int axis, int64_t *stride);
 bool expr_uses_axis(const Expr *e, int axis);
+
+/* Visits e and what it is made of, each expression once; the visitor says how to go on. Returns whether it was not stopped. */
+typedef enum { VISIT_DEEPER, VISIT_PAST, VISIT_STOP } Visit;
+typedef Visit ExprVisitor(Expr *e, void *context);
+bool expr_visit(Exprs *pool, Expr *e, ExprVisitor *visitor, void *context);
 
 /* Bottom-up rewriting: leaf() gets every expression once its operands are rewritten, and gives what stands for it. A
    shared part is rewritten once. */

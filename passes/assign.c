@@ -64,15 +64,22 @@ static void mark_after(const Order *o, int from, bool *after)
             after[o->next[i].at[k]] = true;
 }
 
-/* Every read of `buffer` in e is at `at`. */
-static bool reads_only_at(const Expr *e, int buffer, const Expr *at)
+typedef struct ReadPlace {
+    int buffer;
+    const Expr *at;
+} ReadPlace;
+
+static Visit place_visitor(Expr *e, void *context)
 {
-    if (e->kind == EXPR_LOAD && e->index == buffer && e->arg[0] != at)
-        return false;
-    for (int i = 0; i < e->count; i++)
-        if (!reads_only_at(e->arg[i], buffer, at))
-            return false;
-    return true;
+    const ReadPlace *r = context;
+    return e->kind == EXPR_LOAD && e->index == r->buffer && e->arg[0] != r->at ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Every read of `buffer` in the compute's value is where it stores. */
+static bool reads_only_at(const Compute *c, int buffer)
+{
+    ReadPlace r = {buffer, c->store.at[0].at};
+    return expr_visit(c->pool, c->store.at[0].value, place_visitor, &r);
 }
 
 /* Whether the producer of `buffer` may write to `variable` itself: it reads the old value only where it
@@ -82,8 +89,7 @@ static bool in_place(const Order *o, int buffer, int variable, bool *after)
     int producer = o->producer[buffer];
     const Compute *p = compute_at(o, producer);
     for (int i = 0; i < p->buffer.count; i++)
-        if (p->buffer.at[i].id == variable &&
-            (p->reduce || !reads_only_at(p->store.at[0].value, i, p->store.at[0].at)))
+        if (p->buffer.at[i].id == variable && (p->reduce || !reads_only_at(p, i)))
             return false;
     if (!o->readers[buffer].count)
         return true;
@@ -118,40 +124,11 @@ static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase
         for (int s = 0; s < compute->store.count; s++)
             if (compute->store.at[s].buffer == from)
                 compute->store.at[s].buffer = to;
-        compute->buffer.at[from].id = -1; /* drop_unused removes it */
+        compute->buffer.at[from].id = -1; /* compute_drop_buffers removes it */
     }
     for (int r = 0; r < phase->result.count; r++)
         if (phase->result.at[r].buffer == buffer)
             phase->result.at[r].buffer = variable;
-}
-
-/* Buffers that a compute no longer uses leave its list; the others move up. */
-static Expr *renumber(Exprs *pool, Expr *e, const int *now)
-{
-    Expr *arg[3] = {0};
-    for (int i = 0; i < e->count; i++)
-        arg[i] = renumber(pool, e->arg[i], now);
-    if (e->kind == EXPR_LOAD)
-        return expr_load(pool, e->dtype, now[e->index], arg[0], arg[1], arg[2]);
-    return memcmp(arg, e->arg, sizeof arg) ? expr_rebuild(pool, e, arg) : e;
-}
-
-static void drop_unused(Compute *compute)
-{
-    int *now = arena_alloc(exprs_arena(compute->pool), (size_t)compute->buffer.count * sizeof *now), kept = 0;
-    for (int i = 0; i < compute->buffer.count; i++) {
-        now[i] = kept;
-        if (compute->buffer.at[i].id >= 0)
-            compute->buffer.at[kept++] = compute->buffer.at[i];
-    }
-    if (kept == compute->buffer.count)
-        return;
-    compute->buffer.count = kept;
-    for (int s = 0; s < compute->store.count; s++) {
-        compute->store.at[s].buffer = now[compute->store.at[s].buffer];
-        compute->store.at[s].value = renumber(compute->pool, compute->store.at[s].value, now);
-    }
-    compute->reduce = expr_find_reduce(compute->store.at[0].value);
 }
 
 static Compute *copy_compute(Compilation *c, int phase, const Assign *a, int from, int to)
@@ -291,6 +268,6 @@ bool pass_assign(Compilation *c)
     c->compute.count = all.count;
     c->compute.capacity = all.capacity;
     for (int i = 0; i < c->compute.count; i++)
-        drop_unused(c->compute.at[i]);
+        compute_drop_buffers(c->compute.at[i]);
     return true;
 }

@@ -11,20 +11,30 @@ static bool address_merges(Expr *at, int a, int b, int64_t extent)
     return expr_stride(at, a, &outer) && expr_stride(at, b, &inner) && outer == inner * extent;
 }
 
-static bool value_merges(Expr *e, int a, int b, int64_t extent)
+typedef struct Pair {
+    int a, b;
+    int64_t extent;
+} Pair;
+
+static Visit pair_visitor(Expr *e, void *context)
 {
-    if (e->kind == EXPR_AXIS)
-        return e->index != a && e->index != b;
-    int first = 0;
-    if (e->kind == EXPR_LOAD) {
-        if (!address_merges(e->arg[0], a, b, extent))
-            return false;
-        first = 1;
-    }
-    for (int i = first; i < e->count; i++)
-        if (!value_merges(e->arg[i], a, b, extent))
-            return false;
-    return true;
+    const Pair *p = context;
+    if (e->kind == EXPR_AXIS && (e->index == p->a || e->index == p->b))
+        return VISIT_STOP;
+    if (e->kind != EXPR_LOAD)
+        return VISIT_DEEPER;
+    if (!address_merges(e->arg[0], p->a, p->b, p->extent))
+        return VISIT_STOP;
+    bool predicate_uses =
+        e->count > 1 && (expr_uses_axis(e->arg[1], p->a) || expr_uses_axis(e->arg[1], p->b) ||
+                         expr_uses_axis(e->arg[2], p->a) || expr_uses_axis(e->arg[2], p->b));
+    return predicate_uses ? VISIT_STOP : VISIT_PAST;
+}
+
+static bool value_merges(const Compute *c, Expr *e, int a, int b, int64_t extent)
+{
+    Pair pair = {a, b, extent};
+    return expr_visit(c->pool, e, pair_visitor, &pair);
 }
 
 static bool merges(const Compute *c, int a, int b)
@@ -40,7 +50,7 @@ static bool merges(const Compute *c, int a, int b)
             return false;
     for (int i = 0; i < c->store.count; i++)
         if (!address_merges(c->store.at[i].at, a, b, inner->extent.count) ||
-            !value_merges(c->store.at[i].value, a, b, inner->extent.count))
+            !value_merges(c, c->store.at[i].value, a, b, inner->extent.count))
             return false;
     return true;
 }

@@ -214,20 +214,21 @@ static void place_variables(const Model *model, Layout *of_variable)
 
 /* ---- operands of contractions -------------------------------------------------------------------------- */
 
-static bool loads_straight(Expr *e, int axes, int vector)
+typedef struct Straight {
+    int axes, vector;
+} Straight;
+
+static Visit straight_visitor(Expr *e, void *context)
 {
-    if (e->kind == EXPR_LOAD) {
-        for (int a = 0; a < axes; a++) {
-            int64_t stride;
-            if (!expr_stride(e->arg[0], a, &stride) || (a == vector && stride != 0 && stride != 1))
-                return false;
-        }
-        return e->count == 1;
+    const Straight *s = context;
+    if (e->kind != EXPR_LOAD)
+        return VISIT_DEEPER;
+    for (int a = 0; a < s->axes; a++) {
+        int64_t stride;
+        if (!expr_stride(e->arg[0], a, &stride) || (a == s->vector && stride != 0 && stride != 1))
+            return VISIT_STOP;
     }
-    for (int i = 0; i < e->count; i++)
-        if (!loads_straight(e->arg[i], axes, vector))
-            return false;
-    return true;
+    return e->count == 1 ? VISIT_PAST : VISIT_STOP;
 }
 
 /* Whether `contract` reads its operands by addresses that are sums of axes, without predicates, and in steps
@@ -250,7 +251,8 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
     Expr *product = e ? e->arg[0] : NULL;
     if (!product || product->kind != EXPR_APPLY || product->op != SCALAR_MUL)
         return true;
-    return loads_straight(product->arg[operand], probe.axis.count, vector);
+    Straight straight = {probe.axis.count, vector};
+    return expr_visit(probe.pool, product->arg[operand], straight_visitor, &straight);
 }
 
 static Layout copy_layout(const Node *contract, int operand)

@@ -25,16 +25,24 @@ static int lanes_for(const Target *target, DType dtype, int64_t extent)
     return lanes;
 }
 
-/* All loads of e step by 0 or 1 along the axis. */
-static bool loads_unit(Expr *e, int axis)
+typedef struct Along {
+    int vector, row;
+} Along;
+
+static Visit unit_visitor(Expr *e, void *context)
 {
+    const Along *along = context;
     int64_t stride;
-    if (e->kind == EXPR_LOAD && (!expr_stride(e->arg[0], axis, &stride) || (stride != 0 && stride != 1)))
-        return false;
-    for (int i = 0; i < e->count; i++)
-        if (!loads_unit(e->arg[i], axis))
-            return false;
-    return true;
+    bool unit = e->kind != EXPR_LOAD ||
+                (expr_stride(e->arg[0], along->vector, &stride) && (stride == 0 || stride == 1));
+    return unit ? VISIT_DEEPER : VISIT_STOP;
+}
+
+/* All loads of e step by 0 or 1 along the axis. */
+static bool loads_unit(const Compute *c, Expr *e, int axis)
+{
+    Along along = {axis, -1};
+    return expr_visit(c->pool, e, unit_visitor, &along);
 }
 
 static bool stores_unit(const Compute *c, int axis)
@@ -46,17 +54,19 @@ static bool stores_unit(const Compute *c, int axis)
     return true;
 }
 
-/* Loads that are vectors along `vector` stay the same along `row`: then a tile's rows share them. */
-static bool rows_share(Expr *e, int vector, int row)
+static Visit share_visitor(Expr *e, void *context)
 {
+    const Along *a = context;
     int64_t along, across;
-    if (e->kind == EXPR_LOAD && expr_stride(e->arg[0], vector, &along) && along == 1 &&
-        (!expr_stride(e->arg[0], row, &across) || across != 0))
-        return false;
-    for (int i = 0; i < e->count; i++)
-        if (!rows_share(e->arg[i], vector, row))
-            return false;
-    return true;
+    bool vector = e->kind == EXPR_LOAD && expr_stride(e->arg[0], a->vector, &along) && along == 1;
+    return vector && (!expr_stride(e->arg[0], a->row, &across) || across != 0) ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Loads that are vectors along `vector` stay the same along `row`: then a tile's rows share them. */
+static bool rows_share(const Compute *c, Expr *e, int vector, int row)
+{
+    Along along = {vector, row};
+    return expr_visit(c->pool, e, share_visitor, &along);
 }
 
 /* ---- tiles ---------------------------------------------------------------------------------------------- */
@@ -106,7 +116,7 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
     rows = rows > 14 ? 14 : rows;
     rows = p->target->vector_registers == 16 && vectors == 2 ? 6 : rows;
     for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != s->vector && extent_at(p, c, a) > 1 && rows_share(c->reduce->arg[0], s->vector, a)) {
+        if (a != s->vector && extent_at(p, c, a) > 1 && rows_share(c, c->reduce->arg[0], s->vector, a)) {
             s->tile[a] = row_tile(c, a, rows);
             break;
         }
@@ -157,7 +167,7 @@ static Schedule schedule(const Compilation *p, const Compute *c)
     if (!r) {
         vectorize_last(p, c, &s, 4);
     } else if (lanes) {
-        s.lanes_reduce = loads_unit(c->reduce->arg[0], r->axis[r->axes - 1]);
+        s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {
         tile_contraction(p, c, &s);
         order_contraction(p, c, &s);

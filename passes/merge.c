@@ -1,0 +1,256 @@
+/* A kernel that reads what another makes, element by element, takes it over: one pass over memory, several stores. So an
+   optimizer's slots and its parameter are updated together, and an activation is stored beside the convolution it is of. */
+#include "passes.h"
+
+#include <string.h>
+
+typedef struct Merger {
+    Compilation *c;
+    int *readers; /* by buffer: how many computes read it */
+} Merger;
+
+static bool touches(const Compute *c, int buffer, bool only_written)
+{
+    for (int i = 0; i < c->buffer.count; i++)
+        if (c->buffer.at[i].id == buffer && (!only_written || c->buffer.at[i].written))
+            return true;
+    return false;
+}
+
+static bool same_axes(const Compute *a, const Compute *b)
+{
+    if (a->outputs != b->outputs || b->axis.count != b->outputs)
+        return false;
+    for (int i = 0; i < a->outputs; i++)
+        if (!size_equal(a->axis.at[i].extent, b->axis.at[i].extent))
+            return false;
+    return true;
+}
+
+/* No compute in between needs what a makes, or changes what a reads. */
+static bool may_move(const Merger *m, int a, int b)
+{
+    const Compute *moved = m->c->compute.at[a];
+    for (int i = a + 1; i < b; i++)
+        for (int k = 0; m->c->compute.at[i] && k < moved->buffer.count; k++)
+            if (touches(m->c->compute.at[i], moved->buffer.at[k].id, !moved->buffer.at[k].written))
+                return false;
+    return true;
+}
+
+/* ---- from one pool into another ------------------------------------------------------------------------- */
+
+typedef struct Import {
+    Exprs *pool;
+    const int *buffer;   /* by a's buffer: b's */
+    const int *argument; /* by a's argument: b's */
+    int axes;            /* b's reduced axes are a's, behind the outputs */
+    Expr **memo;
+} Import;
+
+static Expr *import(Import *m, const Expr *e)
+{
+    if (m->memo[e->id])
+        return m->memo[e->id];
+    Expr *arg[3] = {0}, copy = *e;
+    for (int i = 0; i < e->count; i++)
+        arg[i] = import(m, e->arg[i]);
+    if (e->kind == EXPR_LOAD)
+        copy.index = m->buffer[e->index];
+    if (e->kind == EXPR_ARGUMENT)
+        copy.index = m->argument[e->index];
+    Expr *made = e->kind == EXPR_REDUCE ? expr_reduce(m->pool, arg[0], e->reduction)
+                                        : expr_copy_with(m->pool, &copy, arg);
+    return m->memo[e->id] = made;
+}
+
+typedef struct Replacement {
+    int buffer;
+    const Expr *at;
+    Expr *value;
+    bool elsewhere; /* the buffer is read at another place, too */
+} Replacement;
+
+static Expr *replace_leaf(Exprs *pool, Expr *e, void *context)
+{
+    Replacement *r = context;
+    (void)pool;
+    if (e->kind != EXPR_LOAD || e->index != r->buffer)
+        return e;
+    if (e->arg[0] != r->at || e->count > 1)
+        r->elsewhere = true;
+    return e->arg[0] == r->at && e->count == 1 ? r->value : e;
+}
+
+/* ---- the merge ------------------------------------------------------------------------------------------ */
+
+static int buffer_of(Merger *m, Compute *b, const ComputeBuffer *from)
+{
+    int i = 0;
+    while (i < b->buffer.count && b->buffer.at[i].id != from->id)
+        i++;
+    if (i == b->buffer.count)
+        list_add(m->c->arena, &b->buffer, ((ComputeBuffer){.id = from->id, .dtype = from->dtype}));
+    return i;
+}
+
+static int argument_of(Merger *m, Compute *b, int64_t value)
+{
+    int i = 0;
+    while (i < b->argument.count && b->argument.at[i] != value)
+        i++;
+    if (i == b->argument.count)
+        list_add(m->c->arena, &b->argument, value);
+    return i + 1;
+}
+
+/* A copy of b that computes a's stores, too; NULL if b reads what a makes in another order. */
+static Compute *merged(Merger *m, const Compute *a, const Compute *old)
+{
+    Arena *arena = m->c->arena;
+    Compute *b = arena_copy(arena, old, sizeof *old);
+    b->buffer.at = arena_copy(arena, old->buffer.at, (size_t)old->buffer.count * sizeof *old->buffer.at);
+    b->buffer.capacity = old->buffer.count;
+    b->argument.at =
+        arena_copy(arena, old->argument.at, (size_t)old->argument.count * sizeof *old->argument.at);
+    b->argument.capacity = old->argument.count;
+    memset(&b->store, 0, sizeof b->store);
+    memset(&b->axis, 0, sizeof b->axis);
+    for (int i = 0; i < a->axis.count; i++) {
+        list_add(arena, &b->axis, a->axis.at[i]);
+        expr_set_extent(b->pool, i, a->axis.at[i].extent);
+    }
+    int *buffer = arena_alloc(arena, ((size_t)a->buffer.count + 1) * sizeof *buffer);
+    int *argument = arena_alloc(arena, ((size_t)a->argument.count + 1) * sizeof *argument);
+    for (int i = 0; i < a->buffer.count; i++)
+        buffer[i] = buffer_of(m, b, &a->buffer.at[i]);
+    for (int i = 0; i < a->argument.count; i++)
+        argument[i + 1] = argument_of(m, b, a->argument.at[i]);
+    Import from_a = {b->pool, buffer, argument, a->outputs,
+                     arena_alloc(arena, (size_t)exprs_count(a->pool) * sizeof(Expr *))};
+    for (int i = 0; i < b->axis.count; i++)
+        if (b->axis.at[i].dynamic)
+            b->axis.at[i].dynamic = import(&from_a, b->axis.at[i].dynamic);
+
+    ComputeStore *store = arena_alloc(arena, (size_t)old->store.count * sizeof *store);
+    memcpy(store, old->store.at, (size_t)old->store.count * sizeof *store);
+    for (int i = 0; i < a->store.count; i++) {
+        ComputeStore s = {buffer[a->store.at[i].buffer], import(&from_a, a->store.at[i].at),
+                          import(&from_a, a->store.at[i].value)};
+        for (int k = 0; k < old->store.count; k++) {
+            Replacement r = {s.buffer, s.at, s.value, false};
+            store[k].value = expr_rewrite(b->pool, store[k].value, replace_leaf, &r);
+            if (r.elsewhere)
+                return NULL;
+        }
+        list_add(arena, &b->store, s);
+    }
+    for (int k = 0; k < old->store.count; k++)
+        list_add(arena, &b->store, store[k]);
+    b->reduce = expr_find_reduce(b->store.at[0].value);
+    b->flops += a->flops;
+    return b;
+}
+
+/* Which buffers a compute reads, from its expressions. */
+static void note_reads(Compute *c, const Expr *e, bool *seen)
+{
+    if (seen[e->id])
+        return;
+    seen[e->id] = true;
+    if (e->kind == EXPR_LOAD)
+        c->buffer.at[e->index].read = true;
+    for (int i = 0; i < e->count; i++)
+        note_reads(c, e->arg[i], seen);
+}
+
+static void refresh_buffers(Merger *m, Compute *c)
+{
+    bool *seen = arena_alloc(m->c->arena, (size_t)exprs_count(c->pool));
+    for (int i = 0; i < c->buffer.count; i++)
+        c->buffer.at[i].read = c->buffer.at[i].written = false;
+    for (int i = 0; i < c->store.count; i++) {
+        c->buffer.at[c->store.at[i].buffer].written = true;
+        note_reads(c, c->store.at[i].value, seen);
+    }
+}
+
+/* A transient that nobody reads any more needs no store. */
+static void drop_stores(Merger *m, Compute *c)
+{
+    int kept = 0;
+    for (int i = 0; i < c->store.count; i++) {
+        int id = c->buffer.at[c->store.at[i].buffer].id;
+        if (m->c->program->buffer.at[id].kind != BUFFER_TRANSIENT || m->readers[id] > 0)
+            c->store.at[kept++] = c->store.at[i];
+    }
+    c->store.count = kept;
+    refresh_buffers(m, c);
+    compute_drop_buffers(c);
+}
+
+static bool all_reduce_the_same(const Compute *c)
+{
+    for (int i = 0; i < c->store.count; i++) {
+        const Expr *reduce = expr_find_reduce(c->store.at[i].value);
+        if (reduce && reduce != c->reduce)
+            return false;
+    }
+    return true;
+}
+
+static void count_readers(Merger *m, const Compute *c, int by)
+{
+    for (int i = 0; i < c->buffer.count; i++)
+        m->readers[c->buffer.at[i].id] += c->buffer.at[i].read ? by : 0;
+}
+
+static bool try_merge(Merger *m, int at_a, int at_b)
+{
+    const Compute *a = m->c->compute.at[at_a], *b = m->c->compute.at[at_b];
+    if (!a || a->phase != b->phase || !same_axes(a, b) || !may_move(m, at_a, at_b))
+        return false;
+    bool needed = false;
+    for (int i = 0; i < a->store.count; i++)
+        for (int k = 0; k < b->buffer.count; k++)
+            needed |= b->buffer.at[k].id == a->buffer.at[a->store.at[i].buffer].id && b->buffer.at[k].read;
+    Compute *both = needed ? merged(m, a, b) : NULL;
+    if (!both || !all_reduce_the_same(both))
+        return false;
+    count_readers(m, a, -1);
+    count_readers(m, b, -1);
+    refresh_buffers(m, both);
+    count_readers(m, both, 1);
+    drop_stores(m, both);
+    m->c->compute.at[at_b] = both;
+    m->c->compute.at[at_a] = NULL;
+    return true;
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------------- */
+
+/* Makers lie near their readers; a look further back would cost more than it finds. */
+enum { LOOK_BACK = 12 };
+
+bool pass_merge(Compilation *c)
+{
+    Merger m = {c, arena_alloc(c->arena, ((size_t)c->program->buffer.count + 1) * sizeof(int))};
+    for (int i = 0; i < c->compute.count; i++)
+        count_readers(&m, c->compute.at[i], 1);
+    for (int b = 0; b < c->compute.count; b++)
+        for (int back = 1; back <= LOOK_BACK && back <= b && !c->compute.at[b]->reduce; back++)
+            try_merge(&m, b - back, b);
+    int kept = 0;
+    for (int p = 0; p < PHASE_COUNT; p++) {
+        ProgramPhase *phase = &c->program->phase[p];
+        int end = phase->first + phase->count;
+        int first = kept;
+        for (int i = phase->first; i < end; i++)
+            if (c->compute.at[i])
+                c->compute.at[kept++] = c->compute.at[i];
+        phase->first = first;
+        phase->count = kept - first;
+    }
+    c->compute.count = kept;
+    return true;
+}
