@@ -39,7 +39,8 @@ int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char 
 
 /* The same where kernels are not plain functions: the interpreter, a device. */
 typedef struct NetcEngine {
-    void (*call)(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
+    void (*call)(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
+                 int64_t end);
     void *context;
 } NetcEngine;
 int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv);

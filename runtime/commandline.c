@@ -1,0 +1,360 @@
+#include "system.h"
+
+#include "checked.h"
+#include "commandline.h"
+#include "text_out.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct CommandRow {
+    const char *name;
+    Command command;
+    const char *help;
+} CommandRow;
+
+static const CommandRow command_row[] = {
+    {"train", COMMAND_TRAIN, "learn from the data; writes best.safetensors, last.safetensors, log.csv"},
+    {"test", COMMAND_TEST, "measure what was learnt on the test data"},
+    {"predict", COMMAND_PREDICT, "FILE…: what the network says of images (.png) or arrays (.npy)"},
+    {"info", COMMAND_INFO, "what this program is: inputs, outputs, parameters, memory"},
+    {"bench", COMMAND_BENCH, "how fast it is, on random data"},
+};
+enum { COMMAND_ROWS = sizeof command_row / sizeof *command_row };
+
+typedef enum OptionTake { TAKE_NOTHING, TAKE_TEXT, TAKE_COUNT, TAKE_SEED, TAKE_INPUT } OptionTake;
+
+typedef struct RuntimeOption {
+    const char *name;
+    char letter; /* 0: none */
+    OptionTake take;
+    const char *argument;
+    unsigned commands;
+    size_t place; /* in the CommandLine */
+    const char *help;
+} RuntimeOption;
+
+#define PLACE(field) offsetof(CommandLine, field)
+enum {
+    ON_DATA = COMMAND_TRAIN | COMMAND_TEST,
+    ON_WEIGHTS = COMMAND_TEST | COMMAND_PREDICT,
+    ON_ALL_RUNS = COMMAND_TRAIN | COMMAND_TEST | COMMAND_PREDICT | COMMAND_BENCH,
+    ON_JSON = COMMAND_TEST | COMMAND_INFO | COMMAND_BENCH,
+    ON_ALL = ON_ALL_RUNS | COMMAND_INFO,
+};
+
+static const RuntimeOption option_table[] = {
+    {"data", 0, TAKE_TEXT, "FOLDER", ON_DATA, PLACE(data), "read the data from there"},
+    {"out", 0, TAKE_TEXT, "FOLDER", COMMAND_TRAIN, PLACE(out),
+     "write there (default: runs/ and the network's name)"},
+    {"epochs", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(epochs), "train for N epochs"},
+    {"steps", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(steps),
+     "stop after N steps, counted from the very start"},
+    {"seed", 0, TAKE_SEED, "N", COMMAND_TRAIN, PLACE(seed), "fix all that is random"},
+    {"resume", 0, TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(resume),
+     "go on from last.safetensors, with its settings"},
+    {"force", 0, TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(force), "begin anew even where a checkpoint is"},
+    {"log-every", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(log_every), "a line of progress every N steps"},
+    {"quiet", 'q', TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(quiet), "say nothing but errors"},
+    {"weights", 'w', TAKE_TEXT, "FILE", ON_WEIGHTS, PLACE(weights),
+     "a checkpoint (default: the best of runs/)"},
+    {"top", 0, TAKE_COUNT, "K", COMMAND_PREDICT, PLACE(top), "the K best classes (default 5)"},
+    {"output", 'o', TAKE_TEXT, "FILE.npy", COMMAND_PREDICT, PLACE(output), "write the outputs there"},
+    {"input", 0, TAKE_INPUT, "NAME=FILE.npy", COMMAND_PREDICT, PLACE(input), "give an input by name"},
+    {"train", 0, TAKE_NOTHING, NULL, COMMAND_BENCH, PLACE(train), "measure a step of training"},
+    {"layers", 0, TAKE_NOTHING, NULL, COMMAND_BENCH, PLACE(layers), "measure each kernel call too"},
+    {"iters", 0, TAKE_COUNT, "N", COMMAND_BENCH, PLACE(iterations),
+     "repeat N times (default: about two seconds)"},
+    {"batch", 0, TAKE_COUNT, "N", ON_ALL_RUNS, PLACE(batch), "samples at a time"},
+    {"threads", 0, TAKE_COUNT, "N", ON_ALL_RUNS, PLACE(threads),
+     "threads (default: all CPUs); never changes results"},
+    {"device", 0, TAKE_TEXT, "cpu", ON_ALL_RUNS, PLACE(device), "where to compute"},
+    {"json", 0, TAKE_NOTHING, NULL, ON_JSON, PLACE(json), "print JSON"},
+    {"help", 'h', TAKE_NOTHING, NULL, ON_ALL, PLACE(help), "print this"},
+};
+enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
+
+/* -- did you mean --------------------------------------------------------------------------------------------------- */
+
+/* Levenshtein's distance; names beyond the size of the row are far from everything. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 40 };
+    size_t row[LONGEST + 1], m = strlen(a), n = strlen(b);
+    if (m > LONGEST || n > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        size_t diagonal = row[0]++;
+        for (size_t j = 1; j <= n; j++) {
+            size_t change = diagonal + (a[i - 1] != b[j - 1]), up = row[j] + 1, left = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = up < left ? up : left;
+            row[j] = change < row[j] ? change : row[j];
+        }
+    }
+    return row[n];
+}
+
+typedef struct Nearest {
+    const char *word, *name;
+    size_t distance;
+} Nearest;
+
+static void consider(Nearest *nearest, const char *name)
+{
+    size_t distance = edit_distance(nearest->word, name);
+    if (distance < nearest->distance)
+        *nearest = (Nearest){nearest->word, name, distance};
+}
+
+static bool unknown_option(const char *word, Command command, const Description *d, Fault *fault)
+{
+    Nearest nearest = {word, NULL, 1 + (strlen(word) + 1) / 3};
+    for (int i = 0; i < OPTION_ROWS; i++)
+        if (option_table[i].commands & (unsigned)command)
+            consider(&nearest, option_table[i].name);
+    for (int i = 0; i < d->options && command == COMMAND_TRAIN; i++)
+        consider(&nearest, d->option[i].name);
+    if (nearest.name)
+        return fault_set(fault, STATUS_USAGE, "unknown option --%s; did you mean --%s?", word, nearest.name);
+    return fault_set(fault, STATUS_USAGE, "unknown option --%s; --help lists them", word);
+}
+
+static bool unknown_command(const char *word, Fault *fault)
+{
+    Nearest nearest = {word, NULL, 1 + (strlen(word) + 1) / 3};
+    for (int i = 0; i < COMMAND_ROWS; i++)
+        consider(&nearest, command_row[i].name);
+    if (nearest.name)
+        return fault_set(fault, STATUS_USAGE, "unknown command '%s'; did you mean '%s'?", word, nearest.name);
+    return fault_set(fault, STATUS_USAGE, "unknown command '%s'; --help lists them", word);
+}
+
+/* -- parsing -------------------------------------------------------------------------------------------------------- */
+
+static bool parse_count(const char *text, int64_t *count)
+{
+    *count = 0;
+    for (const char *c = text; *c; c++)
+        if (*c < '0' || *c > '9' || !checked_multiply(*count, 10, count) ||
+            !checked_add(*count, *c - '0', count))
+            return false;
+    return *count >= 1;
+}
+
+static bool parse_seed(const char *text, uint64_t *seed)
+{
+    char *end;
+    errno = 0;
+    *seed = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+}
+
+static bool store_value(CommandLine *line, const RuntimeOption *option, const char *value, Fault *fault)
+{
+    void *place = (char *)line + option->place;
+    switch (option->take) {
+    case TAKE_NOTHING:
+        *(bool *)place = true;
+        return true;
+    case TAKE_TEXT:
+        *(const char **)place = value;
+        return *value || fault_set(fault, STATUS_USAGE, "--%s: the name is empty", option->name);
+    case TAKE_COUNT:
+        return parse_count(value, place) ||
+               fault_set(fault, STATUS_USAGE, "--%s wants a count from 1 on, not '%s'", option->name, value);
+    case TAKE_SEED:
+        line->seed_text = value;
+        return parse_seed(value, place) ||
+               fault_set(fault, STATUS_USAGE, "--%s wants a whole number from 0 on, not '%s'", option->name,
+                         value);
+    case TAKE_INPUT:
+        if (line->inputs == COMMANDLINE_INPUTS || !strchr(value, '='))
+            return fault_set(fault, STATUS_USAGE, "--%s wants NAME=FILE.npy, at most %d times", option->name,
+                             COMMANDLINE_INPUTS);
+        line->input[line->inputs++] = value;
+        return true;
+    }
+    return false;
+}
+
+static bool store_number(CommandLine *line, const Description *d, int option, const char *value, Fault *fault)
+{
+    char *end;
+    line->option[option] = strtod(value, &end);
+    if (end == value || *end || !isfinite(line->option[option]))
+        return fault_set(fault, STATUS_USAGE, "--%s wants a number, not '%s'", d->option[option].name, value);
+    return true;
+}
+
+static const RuntimeOption *find_option(Command command, const char *name, char letter)
+{
+    for (int i = 0; i < OPTION_ROWS; i++)
+        if ((option_table[i].commands & (unsigned)command) &&
+            (name ? strcmp(option_table[i].name, name) == 0 : option_table[i].letter == letter))
+            return &option_table[i];
+    return NULL;
+}
+
+/* Where the options stand while argv is read. */
+typedef struct ArgumentReader {
+    int next, count;
+    char **argument;
+} ArgumentReader;
+
+/* The value after `=`, else the next argument; NULL after a fault. */
+static const char *option_value(ArgumentReader *reader, const char *inside, const char *name, Fault *fault)
+{
+    if (inside)
+        return inside;
+    if (reader->next < reader->count)
+        return reader->argument[reader->next++];
+    fault_set(fault, STATUS_USAGE, "%s wants a value", name);
+    return NULL;
+}
+
+static bool parse_long(CommandLine *line, const Description *d, ArgumentReader *reader, const char *word,
+                       Fault *fault)
+{
+    char name[80];
+    const char *equals = strchr(word, '=');
+    size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    if (length >= sizeof name)
+        return fault_set(fault, STATUS_USAGE, "unknown option --%.40s…", word);
+    memcpy(name, word, length);
+    name[length] = '\0';
+    const char *inside = equals ? equals + 1 : NULL;
+    const RuntimeOption *option = find_option(line->command, name, 0);
+    if (option && option->take == TAKE_NOTHING)
+        return inside ? fault_set(fault, STATUS_USAGE, "--%s takes no value", name)
+                      : store_value(line, option, NULL, fault);
+    for (int i = 0; i < d->options && !option && line->command == COMMAND_TRAIN; i++)
+        if (strcmp(d->option[i].name, name) == 0) {
+            const char *number = option_value(reader, inside, reader->argument[reader->next - 1], fault);
+            return number && store_number(line, d, i, number, fault);
+        }
+    if (!option)
+        return unknown_option(name, line->command, d, fault);
+    const char *value = option_value(reader, inside, reader->argument[reader->next - 1], fault);
+    return value && store_value(line, option, value, fault);
+}
+
+/* -w FILE, -wFILE, -q */
+static bool parse_short(CommandLine *line, ArgumentReader *reader, const char *word, Fault *fault)
+{
+    const RuntimeOption *option = find_option(line->command, NULL, word[1]);
+    if (!option || (option->take == TAKE_NOTHING && word[2]))
+        return fault_set(fault, STATUS_USAGE, "unknown option %s; --help lists them", word);
+    const char *value =
+        option->take == TAKE_NOTHING ? NULL : option_value(reader, word[2] ? word + 2 : NULL, word, fault);
+    return (value || option->take == TAKE_NOTHING) && store_value(line, option, value, fault);
+}
+
+static bool parse_command(CommandLine *line, const char *word, Fault *fault)
+{
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        line->help = true;
+        return true;
+    }
+    for (int i = 0; i < COMMAND_ROWS; i++)
+        if (strcmp(command_row[i].name, word) == 0)
+            line->command = command_row[i].command;
+    return line->command != COMMAND_NONE || unknown_command(word, fault);
+}
+
+bool commandline_parse(CommandLine *line, const Description *description, int argc, char **argv, Fault *fault)
+{
+    *line = (CommandLine){.program = argc > 0 ? argv[0] : description->model, .file = argv + 1};
+    for (int i = 0; i < DESCRIPTION_OPTIONS; i++)
+        line->option[i] = NAN;
+    if (argc < 2)
+        return true;
+    if (!parse_command(line, argv[1], fault))
+        return false;
+    ArgumentReader reader = {2, line->help ? 2 : argc, argv};
+    bool options = true;
+    while (reader.next < reader.count) {
+        char *word = argv[reader.next++];
+        if (options && strcmp(word, "--") == 0)
+            options = false;
+        else if (options && strncmp(word, "--", 2) == 0) {
+            if (!parse_long(line, description, &reader, word + 2, fault))
+                return false;
+        } else if (options && word[0] == '-' && word[1]) {
+            if (!parse_short(line, &reader, word, fault))
+                return false;
+        } else if (line->command == COMMAND_PREDICT)
+            line->file[line->files++] = word; /* at or before the place that was read */
+        else
+            return fault_set(fault, STATUS_USAGE, "unexpected argument '%s'", word);
+    }
+    return true;
+}
+
+/* -- help ----------------------------------------------------------------------------------------------------------- */
+
+static void print_option(FILE *out, char letter, const char *name, const char *argument, const char *help)
+{
+    char left[60], shorter[6] = "    ";
+    if (letter)
+        snprintf(shorter, sizeof shorter, "-%c, ", letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", shorter, name, argument ? " " : "", argument ? argument : "");
+    fprintf(out, "  %-28s %s\n", left, help);
+}
+
+static void print_buffer(FILE *out, const Description *d, const char *label, const char *name, int buffer)
+{
+    const DescribedBuffer *b = &d->buffer[buffer];
+    fprintf(out, "%s %s %s[", label, name, element_row[b->element].name);
+    for (int i = 0; i < b->rank; i++) {
+        const char *comma = i ? ", " : "";
+        if (b->dim[i].power == 1 && b->dim[i].count == 1)
+            fprintf(out, "%sbatch", comma);
+        else
+            fprintf(out, b->dim[i].power ? "%s%" PRId64 "*batch" : "%s%" PRId64, comma, b->dim[i].count);
+    }
+    fputs("]\n", out);
+}
+
+static void print_program(FILE *out, const CommandLine *line, const Description *d)
+{
+    fprintf(out, "%s: a network compiled by netc %s for %s\n", d->model, d->version, d->cpu);
+    fprintf(out, "usage: %s COMMAND [OPTION]…\n", line->program);
+    for (int i = 0; i < COMMAND_ROWS; i++)
+        fprintf(out, "  %-9s %s\n", command_row[i].name, command_row[i].help);
+    for (int i = 0; i < d->buffers; i++)
+        if (d->buffer[i].role == ROLE_INPUT && phase_touches(d, RUN_PREDICT, i))
+            print_buffer(out, d, "input: ", d->buffer[i].name, i);
+    for (int i = 0; i < d->phase[RUN_PREDICT].results; i++)
+        print_buffer(out, d, "output:", d->phase[RUN_PREDICT].result[i].name,
+                     d->phase[RUN_PREDICT].result[i].buffer);
+    const char *label = "metrics:";
+    for (int i = 0; i < d->phase[RUN_FINISH].results; i++, label = ",")
+        fprintf(out, "%s %s", label, d->phase[RUN_FINISH].result[i].name);
+    if (d->phase[RUN_FINISH].results)
+        fputc('\n', out);
+    fprintf(out, "%s COMMAND --help lists a command's options.\n", line->program);
+}
+
+void commandline_help(FILE *out, const CommandLine *line, const Description *description)
+{
+    if (line->command == COMMAND_NONE) {
+        print_program(out, line, description);
+        return;
+    }
+    for (int i = 0; i < COMMAND_ROWS; i++)
+        if (command_row[i].command == line->command)
+            fprintf(out, "usage: %s %s [OPTION]…%s\n%s\n", line->program, command_row[i].name,
+                    line->command == COMMAND_PREDICT ? " FILE…" : "", command_row[i].help);
+    for (int i = 0; i < OPTION_ROWS; i++)
+        if (option_table[i].commands & (unsigned)line->command)
+            print_option(out, option_table[i].letter, option_table[i].name, option_table[i].argument,
+                         option_table[i].help);
+    for (int i = 0; i < description->options && line->command == COMMAND_TRAIN; i++)
+        print_option(out, 0, description->option[i].name, "X", "instead of the value in the .net file");
+}

@@ -1,0 +1,109 @@
+#include "system.h"
+
+#include "cpu.h"
+
+#include <string.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#if defined(__x86_64__) || defined(__i386__)
+
+enum { REGISTER_B, REGISTER_C, REGISTER_D, REGISTER_A };
+enum {
+    STATE_NONE,
+    STATE_AVX = 0x6,
+    STATE_AVX512 = 0xe6
+}; /* registers that the system must save: bits of XCR0 */
+
+typedef struct CpuFeature {
+    const char *name;
+    uint32_t leaf;
+    unsigned char subleaf, reg, bit, state;
+} CpuFeature;
+
+static const CpuFeature feature_row[] = {
+    {"sse3", 1, 0, REGISTER_C, 0, STATE_NONE},
+    {"pclmul", 1, 0, REGISTER_C, 1, STATE_NONE},
+    {"ssse3", 1, 0, REGISTER_C, 9, STATE_NONE},
+    {"fma", 1, 0, REGISTER_C, 12, STATE_AVX},
+    {"cx16", 1, 0, REGISTER_C, 13, STATE_NONE},
+    {"sse4.1", 1, 0, REGISTER_C, 19, STATE_NONE},
+    {"sse4.2", 1, 0, REGISTER_C, 20, STATE_NONE},
+    {"movbe", 1, 0, REGISTER_C, 22, STATE_NONE},
+    {"popcnt", 1, 0, REGISTER_C, 23, STATE_NONE},
+    {"aes", 1, 0, REGISTER_C, 25, STATE_NONE},
+    {"xsave", 1, 0, REGISTER_C, 26, STATE_NONE},
+    {"avx", 1, 0, REGISTER_C, 28, STATE_AVX},
+    {"f16c", 1, 0, REGISTER_C, 29, STATE_AVX},
+    {"fxsr", 1, 0, REGISTER_D, 24, STATE_NONE},
+    {"mmx", 1, 0, REGISTER_D, 23, STATE_NONE},
+    {"sse", 1, 0, REGISTER_D, 25, STATE_NONE},
+    {"sse2", 1, 0, REGISTER_D, 26, STATE_NONE},
+    {"bmi", 7, 0, REGISTER_B, 3, STATE_NONE},
+    {"avx2", 7, 0, REGISTER_B, 5, STATE_AVX},
+    {"bmi2", 7, 0, REGISTER_B, 8, STATE_NONE},
+    {"avx512f", 7, 0, REGISTER_B, 16, STATE_AVX512},
+    {"avx512dq", 7, 0, REGISTER_B, 17, STATE_AVX512},
+    {"avx512ifma", 7, 0, REGISTER_B, 21, STATE_AVX512},
+    {"avx512cd", 7, 0, REGISTER_B, 28, STATE_AVX512},
+    {"avx512bw", 7, 0, REGISTER_B, 30, STATE_AVX512},
+    {"avx512vl", 7, 0, REGISTER_B, 31, STATE_AVX512},
+    {"avx512vbmi", 7, 0, REGISTER_C, 1, STATE_AVX512},
+    {"avx512vbmi2", 7, 0, REGISTER_C, 6, STATE_AVX512},
+    {"avx512vnni", 7, 0, REGISTER_C, 11, STATE_AVX512},
+    {"avx512bitalg", 7, 0, REGISTER_C, 12, STATE_AVX512},
+    {"avx512vpopcntdq", 7, 0, REGISTER_C, 14, STATE_AVX512},
+    {"avx512fp16", 7, 0, REGISTER_D, 23, STATE_AVX512},
+    {"avxvnni", 7, 1, REGISTER_A, 4, STATE_AVX},
+    {"avx512bf16", 7, 1, REGISTER_A, 5, STATE_AVX512},
+    {"sahf", 0x80000001, 0, REGISTER_C, 0, STATE_NONE},
+    {"lzcnt", 0x80000001, 0, REGISTER_C, 5, STATE_NONE},
+    {"prfchw", 0x80000001, 0, REGISTER_C, 8, STATE_NONE},
+};
+
+CPU_BASELINE static uint32_t saved_state(void)
+{
+    enum { OSXSAVE = 27 };
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> OSXSAVE & 1))
+        return 0;
+    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return a;
+}
+
+CPU_BASELINE static bool has_feature(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof feature_row / sizeof *feature_row; i++) {
+        const CpuFeature *f = &feature_row[i];
+        uint32_t reg[4];
+        if (strlen(f->name) != length || memcmp(f->name, name, length) != 0)
+            continue;
+        if (!__get_cpuid_count(f->leaf, f->subleaf, &reg[REGISTER_A], &reg[REGISTER_B], &reg[REGISTER_C],
+                               &reg[REGISTER_D]))
+            return false;
+        return (reg[f->reg] >> f->bit & 1) && (saved_state() & f->state) == f->state;
+    }
+    return false;
+}
+
+#else
+
+static bool has_feature(const char *name, size_t length)
+{
+    return (length == 4 && memcmp(name, "neon", 4) == 0) || (length == 2 && memcmp(name, "fp", 2) == 0);
+}
+
+#endif
+
+CPU_BASELINE const char *cpu_lacks(const char *needs, size_t length, size_t *name_length)
+{
+    for (size_t at = 0; at < length; at += *name_length + 1) {
+        *name_length = 0;
+        while (at + *name_length < length && needs[at + *name_length] != ',')
+            ++*name_length;
+        if (*name_length && !has_feature(needs + at, *name_length))
+            return needs + at;
+    }
+    return NULL;
+}

@@ -1,0 +1,129 @@
+/* The descriptor (descriptor.h) as structs. Its text comes from the compiler, yet every number is checked:
+   after description_parse() all ids, ranges, lives and sizes hold, so that no later code checks them again.
+ */
+#ifndef NETC_DESCRIPTION_H
+#define NETC_DESCRIPTION_H
+
+#include "element.h"
+#include "fault.h"
+
+enum { DESCRIPTION_RANK = 8, DESCRIPTION_OPTIONS = 32 /* at most */ };
+
+typedef struct Extent { /* count · batch^power */
+    int64_t count;
+    int power;
+} Extent;
+
+typedef enum BufferRole {
+    ROLE_PARAM,
+    ROLE_STATE,
+    ROLE_SLOT,
+    ROLE_METRIC,
+    ROLE_INPUT,
+    ROLE_SCALAR,
+    ROLE_RESULT,
+    ROLE_TRANSIENT,
+    ROLE_COUNT
+} BufferRole;
+
+typedef struct DescribedBuffer {
+    BufferRole role;
+    const char *name;
+    Element element;
+    int rank;
+    Extent dim[DESCRIPTION_RANK];
+    int axis[DESCRIPTION_RANK]; /* from the outermost in memory to the innermost */
+    int first, last;            /* calls */
+    int64_t offset;             /* bytes in the arena, for batches up to the description's */
+    int of;                     /* a slot's parameter; -1: none */
+} DescribedBuffer;
+
+typedef struct DescribedKernel {
+    const char *name;
+    int64_t outer, divisor; /* items = outer · ceil(extent / divisor) */
+    Extent extent;
+    double flops, bytes; /* at the description's batch */
+} DescribedKernel;
+
+typedef enum ResultRole { RESULT_IS_LOSS, RESULT_IS_METRIC, RESULT_IS_OUTPUT, RESULT_ROLES } ResultRole;
+
+typedef struct DescribedResult {
+    ResultRole role;
+    const char *name;
+    int buffer;
+} DescribedResult;
+
+typedef enum RunPhase { RUN_INIT, RUN_STEP, RUN_TEST, RUN_FINISH, RUN_PREDICT, RUN_PHASES } RunPhase;
+
+typedef struct DescribedPhase {
+    int first, count; /* calls; none: the phase is absent */
+    int results;
+    DescribedResult *result;
+} DescribedPhase;
+
+typedef struct DescribedCall {
+    int kernel;
+    const char *name;
+    int buffers, arguments; /* arguments without the batch */
+    int *buffer;
+    int64_t *argument;
+} DescribedCall;
+
+typedef struct SourceArgument {
+    const char *name;
+    const char *string; /* NULL: a number */
+    double number;
+} SourceArgument;
+
+typedef struct DescribedSource {
+    const char *split, *source; /* "train", "valid", "test"; "mnist" */
+    int arguments;
+    SourceArgument *argument;
+} DescribedSource;
+
+typedef struct DescribedOption {
+    const char *name;
+    int buffer;
+} DescribedOption;
+
+typedef struct Description {
+    const char *model, *hash, *version, *cpu, *needs;
+    int64_t batch;
+    const char *training; /* NULL: the program does not train */
+    int64_t epochs, patience;
+    uint64_t seed;
+    const char *best; /* metric; "": the first one, else the training loss */
+    int sources, fields, options, buffers, kernels, calls;
+    DescribedSource *source;
+    int *field; /* buffers, in the order of the source's fields */
+    DescribedOption *option;
+    DescribedBuffer *buffer;
+    DescribedKernel *kernel;
+    DescribedPhase phase[RUN_PHASES];
+    DescribedCall *call;
+    void *memory; /* all of the above */
+} Description;
+
+extern const char *const run_phase_name[RUN_PHASES];
+
+/* False, with status 3 and the line, where the text breaks a rule. The result is freed in either case. */
+bool description_parse(Description *description, const char *text, Fault *fault);
+void description_free(Description *description);
+
+/* The value of the text's needs "…" without parsing the rest, for the check that must come before all else:
+   points into `text`, `length` bytes; NULL if there is none. */
+const char *description_needs(const char *text, size_t *length);
+
+/* The following take a valid description and a batch ≥ 1; they are false where the value exceeds int64_t. */
+bool extent_at(Extent extent, int64_t batch, int64_t *value);
+bool buffer_elements(const DescribedBuffer *buffer, int64_t batch, int64_t *elements);
+bool buffer_bytes(const DescribedBuffer *buffer, int64_t batch, int64_t *bytes);
+bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items);
+
+/* The buffer of that role and name, -1 if there is none. */
+int description_find(const Description *description, BufferRole role, const char *name);
+
+/* Whether one of the phase's calls names the buffer. */
+bool phase_touches(const Description *description, RunPhase phase, int buffer);
+
+#endif

@@ -1,0 +1,151 @@
+#include "system.h"
+
+#include "checked.h"
+#include "image_png.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#if NETC_HAVE_PNG
+#include <png.h>
+#endif
+
+#if NETC_HAVE_PNG
+
+enum { PNG_SIDE_LIMIT = 65500, PNG_CHUNK_LIMIT = 16 << 20, RGBA = 4 };
+
+typedef struct PngReader {
+    const unsigned char *at;
+    size_t left;
+    const char *path;
+    Fault *fault;
+    unsigned char *pixel; /* RGBA */
+    png_bytep *row;
+} PngReader;
+
+static void on_png_error(png_structp png, png_const_charp why)
+{
+    PngReader *reader = png_get_error_ptr(png);
+    fault_set(reader->fault, STATUS_INPUT, "%s: broken PNG file: %s", reader->path, why);
+    png_longjmp(png, 1);
+}
+
+static void on_png_warning(png_structp png, png_const_charp why)
+{
+    (void)png;
+    (void)why;
+}
+
+static void give_bytes(png_structp png, png_bytep to, size_t count)
+{
+    PngReader *reader = png_get_io_ptr(png);
+    if (count > reader->left)
+        png_error(png, "cut off");
+    memcpy(to, reader->at, count);
+    reader->at += count;
+    reader->left -= count;
+}
+
+/* Every kind of PNG comes out as 8 bits of red, green, blue and alpha. */
+static void ask_for_rgba(png_structp png)
+{
+    png_set_expand(png);
+    png_set_scale_16(png);
+    png_set_gray_to_rgb(png);
+    png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
+    png_set_interlace_handling(png);
+}
+
+static bool check_image_size(PngReader *reader, int64_t width, int64_t height, ImageShape shape)
+{
+    if (width == shape.width && height == shape.height)
+        return true;
+    return fault_set(reader->fault, STATUS_INPUT,
+                     "%s: the image is %" PRId64 "x%" PRId64 ", the network reads %" PRId64 "x%" PRId64
+                     " (width x height)",
+                     reader->path, width, height, shape.width, shape.height);
+}
+
+static bool make_rows(PngReader *reader, ImageShape shape)
+{
+    int64_t bytes, row = shape.width * RGBA;
+    if (!checked_multiply(row, shape.height, &bytes))
+        return fault_memory(reader->fault, INT64_MAX, reader->path);
+    reader->pixel = malloc((size_t)bytes + 1);
+    reader->row = malloc((size_t)shape.height * sizeof *reader->row);
+    if (!reader->pixel || !reader->row)
+        return fault_memory(reader->fault, bytes, reader->path);
+    for (int64_t i = 0; i < shape.height; i++)
+        reader->row[i] = reader->pixel + i * row;
+    return true;
+}
+
+/* libpng leaves by longjmp: all that is changed on the way lives in *reader. */
+static bool read_pixels(PngReader *reader, png_structp png, png_infop info, ImageShape shape)
+{
+    if (setjmp(png_jmpbuf(png)))
+        return false;
+    png_set_user_limits(png, PNG_SIDE_LIMIT, PNG_SIDE_LIMIT);
+    png_set_chunk_malloc_max(png, PNG_CHUNK_LIMIT);
+    png_set_read_fn(png, reader, give_bytes);
+    png_read_info(png, info);
+    if (!check_image_size(reader, png_get_image_width(png, info), png_get_image_height(png, info), shape))
+        return false;
+    ask_for_rgba(png);
+    png_read_update_info(png, info);
+    if (png_get_rowbytes(png, info) != (size_t)shape.width * RGBA)
+        return fault_set(reader->fault, STATUS_INPUT, "%s: a PNG file of an unknown kind", reader->path);
+    if (!make_rows(reader, shape))
+        return false;
+    png_read_image(png, reader->row);
+    png_read_end(png, NULL);
+    return true;
+}
+
+static void give_pixels(const unsigned char *pixel, ImageShape shape, unsigned char *to)
+{
+    int64_t plane = shape.height * shape.width;
+    for (int64_t i = 0; i < plane; i++, pixel += RGBA) {
+        int color[3];
+        for (int c = 0; c < 3; c++)
+            color[c] = (pixel[c] * pixel[3] + 127) / 255; /* over black */
+        if (shape.channels == 1)
+            to[i] = (unsigned char)((299 * color[0] + 587 * color[1] + 114 * color[2] + 500) / 1000);
+        else
+            for (int c = 0; c < 3; c++)
+                to[c * plane + i] = (unsigned char)color[c];
+    }
+}
+
+bool png_decode(const unsigned char *bytes, size_t size, const char *path, ImageShape shape,
+                unsigned char *to, Fault *fault)
+{
+    if (shape.channels != 1 && shape.channels != 3)
+        return fault_set(fault, STATUS_INPUT,
+                         "%s: a PNG file has 1 or 3 channels, the network reads %" PRId64, path,
+                         shape.channels);
+    if (size < 8 || png_sig_cmp(bytes, 0, 8) != 0)
+        return fault_set(fault, STATUS_INPUT, "%s is no PNG file", path);
+    PngReader reader = {.at = bytes, .left = size, .path = path, .fault = fault};
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_png_error, on_png_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    bool done = info ? read_pixels(&reader, png, info, shape) : fault_memory(fault, 0, "libpng");
+    if (done)
+        give_pixels(reader.pixel, shape, to);
+    png_destroy_read_struct(png ? &png : NULL, info ? &info : NULL, NULL);
+    free(reader.row);
+    free(reader.pixel);
+    return done;
+}
+
+#else
+
+bool png_decode(const unsigned char *bytes, size_t size, const char *path, ImageShape shape,
+                unsigned char *to, Fault *fault)
+{
+    (void)bytes, (void)size, (void)shape, (void)to;
+    return fault_set(fault, STATUS_MISSING,
+                     "%s: this program was built without libpng; give the image as .npy", path);
+}
+
+#endif

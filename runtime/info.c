@@ -1,0 +1,149 @@
+#include "system.h"
+
+#include "checked.h"
+#include "session.h"
+#include "text_out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef struct ProgramSums {
+    int64_t parameters, parameter_bytes, arena_bytes;
+    double predict_flops, step_flops; /* of a batch */
+} ProgramSums;
+
+static double phase_flops(const Description *d, RunPhase phase)
+{
+    double flops = 0;
+    for (int i = d->phase[phase].first; i < d->phase[phase].first + d->phase[phase].count; i++)
+        flops += d->kernel[d->call[i].kernel].flops;
+    return flops;
+}
+
+static ProgramSums sum_program(const Description *d)
+{
+    ProgramSums sums = {.predict_flops = phase_flops(d, RUN_PREDICT), .step_flops = phase_flops(d, RUN_STEP)};
+    for (int i = 0; i < d->buffers; i++) {
+        int64_t elements = 0, bytes = 0;
+        buffer_elements(&d->buffer[i], d->batch, &elements);
+        buffer_bytes(&d->buffer[i], d->batch, &bytes);
+        if (d->buffer[i].role == ROLE_PARAM) {
+            sums.parameters += elements;
+            sums.parameter_bytes += bytes;
+        }
+        if (d->buffer[i].offset + bytes > sums.arena_bytes)
+            sums.arena_bytes = d->buffer[i].offset + bytes;
+    }
+    return sums;
+}
+
+/* ["batch",1,28,28], or as text [batch, 1, 28, 28] */
+static void put_dimensions(TextOut *out, const DescribedBuffer *b, bool json)
+{
+    const char *quote = json ? "\"" : "";
+    text_out(out, "[");
+    for (int i = 0; i < b->rank; i++) {
+        text_out(out, i ? json ? "," : ", " : "");
+        if (b->dim[i].power == 0)
+            text_out(out, "%" PRId64, b->dim[i].count);
+        else if (b->dim[i].count == 1 && b->dim[i].power == 1)
+            text_out(out, "%sbatch%s", quote, quote);
+        else
+            text_out(out, "%s%" PRId64 "*batch^%d%s", quote, b->dim[i].count, b->dim[i].power, quote);
+    }
+    text_out(out, "]");
+}
+
+static void print_tensor(const Description *d, const char *label, const char *name, int buffer, bool json)
+{
+    char text[1000];
+    TextOut out = {text, sizeof text, 0};
+    const DescribedBuffer *b = &d->buffer[buffer];
+    if (json) {
+        text_out(&out, "%s{\"name\":", label);
+        text_out_quoted(&out, name);
+        text_out(&out, ",\"type\":\"%s\",\"shape\":", element_row[b->element].name);
+        put_dimensions(&out, b, true);
+        text_out(&out, "}");
+    } else {
+        text_out(&out, "%-10s %s %s", label, name, element_row[b->element].name);
+        put_dimensions(&out, b, false);
+        text_out(&out, "\n");
+    }
+    fwrite(text, 1, out.length < sizeof text ? out.length : sizeof text, stdout);
+}
+
+static void print_inputs(const Description *d, bool json)
+{
+    const char *label = json ? "" : "input";
+    for (int i = 0; i < d->buffers; i++)
+        if (d->buffer[i].role == ROLE_INPUT && phase_touches(d, RUN_PREDICT, i)) {
+            print_tensor(d, label, d->buffer[i].name, i, json);
+            label = json ? "," : label;
+        }
+}
+
+static void print_results(const Description *d, RunPhase phase, const char *label, bool json)
+{
+    for (int i = 0; i < d->phase[phase].results; i++) {
+        const DescribedResult *result = &d->phase[phase].result[i];
+        print_tensor(d, json ? i ? "," : "" : label, result->name, result->buffer, json);
+    }
+}
+
+static void print_parameters(const Description *d, bool json)
+{
+    const char *label = json ? "" : "parameter";
+    for (int i = 0; i < d->buffers; i++)
+        if (d->buffer[i].role == ROLE_PARAM) {
+            print_tensor(d, label, d->buffer[i].name, i, json);
+            label = json ? "," : label;
+        }
+}
+
+static void print_info_json(const Description *d, const ProgramSums *sums)
+{
+    printf("{\"model\":\"%s\",\"graph_hash\":\"%s\",\"version\":\"%s\",\"cpu\":\"%s\",\"batch\":%" PRId64
+           ",\"parameters\":%" PRId64 ",\"parameter_bytes\":%" PRId64 ",\"arena_bytes\":%" PRId64
+           ",\"kernels\":%d,\"calls\":%d,\"predict_flops\":%.17g,\"step_flops\":%.17g,\"inputs\":[",
+           d->model, d->hash, d->version, d->cpu, d->batch, sums->parameters, sums->parameter_bytes,
+           sums->arena_bytes, d->kernels, d->calls, sums->predict_flops, sums->step_flops);
+    print_inputs(d, true);
+    printf("],\"outputs\":[");
+    print_results(d, RUN_PREDICT, "", true);
+    printf("],\"metrics\":[");
+    print_results(d, RUN_FINISH, "", true);
+    printf("],\"tensors\":[");
+    print_parameters(d, true);
+    printf("]}\n");
+}
+
+static void print_info_text(const Description *d, const ProgramSums *sums)
+{
+    printf("%-10s %s, graph %s\n", "model", d->model, d->hash);
+    printf("%-10s netc %s for %s (%s)\n", "compiled", d->version, d->cpu, *d->needs ? d->needs : "any");
+    if (d->training)
+        printf("%-10s %" PRId64 " epochs, seed %" PRIu64 "\n", "training", d->epochs, d->seed);
+    for (int i = 0; i < d->sources; i++)
+        printf("%-10s %s: %s\n", "data", d->source[i].split, d->source[i].source);
+    print_inputs(d, false);
+    print_results(d, RUN_PREDICT, "output", false);
+    print_results(d, RUN_FINISH, "result", false);
+    print_parameters(d, false);
+    printf("%-10s %" PRId64 " parameters, %" PRId64 " bytes\n", "in all", sums->parameters,
+           sums->parameter_bytes);
+    printf("%-10s %" PRId64 " bytes at batch %" PRId64 "\n", "memory", sums->arena_bytes, d->batch);
+    printf("%-10s %d kernels, %d calls; predict %.6g FLOP a sample, step %.6g\n", "code", d->kernels,
+           d->calls, sums->predict_flops / (double)d->batch, sums->step_flops / (double)d->batch);
+}
+
+bool command_info(const Session *session, Fault *fault)
+{
+    (void)fault;
+    ProgramSums sums = sum_program(session->description);
+    if (session->line->json)
+        print_info_json(session->description, &sums);
+    else
+        print_info_text(session->description, &sums);
+    return true;
+}

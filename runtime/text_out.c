@@ -1,0 +1,53 @@
+#include "system.h"
+
+#include "text_out.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_out_bytes(TextOut *out, const char *bytes, size_t count)
+{
+    size_t room = out->size > out->length ? out->size - out->length : 0;
+    if (room)
+        memcpy(out->to + out->length, bytes, count < room ? count : room);
+    out->length += count;
+}
+
+void text_out(TextOut *out, const char *format, ...)
+{
+    char piece[200];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(piece, sizeof piece, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text_out_bytes(out, piece, (size_t)length < sizeof piece ? (size_t)length : sizeof piece - 1);
+}
+
+void text_out_quoted(TextOut *out, const char *string)
+{
+    text_out_bytes(out, "\"", 1);
+    for (const char *c = string; *c; c++)
+        if (*c == '"' || *c == '\\')
+            text_out(out, "\\%c", *c);
+        else if ((unsigned char)*c < ' ')
+            text_out(out, "\\u%04x", *c);
+        else
+            text_out_bytes(out, c, 1);
+    text_out_bytes(out, "\"", 1);
+}
+
+void text_out_number(TextOut *out, double value, bool single)
+{
+    char digits[40] = "null";
+    for (int precision = 1; precision <= 17 && isfinite(value); precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        double back = strtod(digits, NULL);
+        if (back == value || (single && (float)back == (float)value))
+            break;
+    }
+    text_out_bytes(out, digits, strlen(digits));
+}

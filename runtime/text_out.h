@@ -1,0 +1,22 @@
+/* Text written into memory of a fixed size. What does not fit is counted and dropped, so that a first pass
+   without memory tells how much is needed. */
+#ifndef NETC_TEXT_OUT_H
+#define NETC_TEXT_OUT_H
+
+#include "system.h"
+
+typedef struct TextOut {
+    char *to; /* no NUL at the end */
+    size_t size, length;
+} TextOut;
+
+void text_out_bytes(TextOut *out, const char *bytes, size_t count);
+void text_out(TextOut *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));              /* pieces below 200 bytes */
+void text_out_quoted(TextOut *out, const char *string); /* as JSON */
+
+/* The shortest decimal that reads back as the same double (or, if `single`, float); null for what is not
+ * finite. */
+void text_out_number(TextOut *out, double value, bool single);
+
+#endif
