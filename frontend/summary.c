@@ -22,7 +22,7 @@ typedef struct Summary {
     LIST(Layer) layer;
 } Summary;
 
-/* ---- numbers and tables ---- */
+/* ---- numbers and tables -------------------------------------------------------------------------------- */
 
 /* 12345678 → 12,345,678 */
 static const char *grouped(Arena *arena, int64_t value)
@@ -66,7 +66,7 @@ static void table_print(Text *text, const Table *table)
     }
 }
 
-/* ---- layers ---- */
+/* ---- layers -------------------------------------------------------------------------------------------- */
 
 static Layer *find_layer(Summary *s, const char *path)
 {
@@ -194,7 +194,7 @@ static void print_layers(Summary *s)
     table_print(s->text, &table);
 }
 
-/* ---- training ---- */
+/* ---- training ------------------------------------------------------------------------------------------ */
 
 static void print_source(Text *text, const DataSource *source)
 {
@@ -234,7 +234,7 @@ static void print_training(Summary *s)
     text_add(s->text, t->option.count ? "\n" : "");
 }
 
-/* ---- memory ---- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static int64_t kind_bytes(const Summary *s, VariableKind kind)
 {

@@ -102,16 +102,30 @@ static void print_const(Text *text, const Expr *e)
     }
 }
 
+static bool is_apply(const Expr *e, ScalarOp op) { return e->kind == EXPR_APPLY && e->op == op; }
+
+/* x + -3 and x + y*-3 read as x - 3 and x - y*3: true if e was such a right operand of +. */
+static bool print_subtracted(Printer *p, const Expr *e)
+{
+    bool product = is_apply(e, SCALAR_MUL);
+    int64_t factor;
+    if (!expr_is_int(product ? e->arg[1] : e, &factor) || factor >= 0)
+        return false;
+    text_add(p->text, " - ");
+    if (product) {
+        print(p, e->arg[0], LEVEL_MULTIPLY);
+        text_add(p->text, "*");
+    }
+    text_printf(p->text, "%llu", -(unsigned long long)factor);
+    return true;
+}
+
 static void print_infix(Printer *p, const Expr *e, const Infix *infix)
 {
     bool bits = infix->level <= LEVEL_AND || infix->level == LEVEL_SHIFT;
-    bool chain = e->arg[0]->kind == EXPR_APPLY && e->arg[0]->op == e->op;
-    int64_t right;
-    print(p, e->arg[0], bits && !chain ? LEVEL_UNARY : infix->level);
-    if (e->op == SCALAR_ADD && expr_is_int(e->arg[1], &right) && right < 0) {
-        text_printf(p->text, " - %llu", -(unsigned long long)right);
+    print(p, e->arg[0], bits && !is_apply(e->arg[0], e->op) ? LEVEL_UNARY : infix->level);
+    if (e->op == SCALAR_ADD && print_subtracted(p, e->arg[1]))
         return;
-    }
     if (infix->level == LEVEL_MULTIPLY)
         text_printf(p->text, "%.1s", infix->symbol);
     else

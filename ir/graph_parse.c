@@ -34,7 +34,7 @@ typedef struct Reader {
     bool *assigned; /* variables that this phase has set */
 } Reader;
 
-/* ---- errors ---- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 static Span span_from(const Reader *r, const char *begin)
 {
@@ -58,7 +58,7 @@ static bool fail_at(Reader *r, const char *begin, const char *format, ...)
 
 static bool check(Reader *r, const char *fault) { return fault ? fail_at(r, r->line, "%s", fault) : true; }
 
-/* ---- tokens ---- */
+/* ---- tokens -------------------------------------------------------------------------------------------- */
 
 static bool is_word_byte(char c)
 {
@@ -244,7 +244,7 @@ static bool end_line(Reader *r)
     return true;
 }
 
-/* ---- names ---- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static int *names_slot(Names *names, const char *name, const char ***key)
 {
@@ -319,7 +319,7 @@ static bool read_kind(Reader *r, const char *what, const char *const *name, int 
     return fail_at(r, r->at, "expected %s", what);
 }
 
-/* ---- variables ---- */
+/* ---- variables ----------------------------------------------------------------------------------------- */
 
 static bool read_flag(Reader *r, bool *flag)
 {
@@ -357,7 +357,7 @@ static bool read_variable(Reader *r)
     return check(r, variable_fault(r->model, v->id));
 }
 
-/* ---- training ---- */
+/* ---- training ------------------------------------------------------------------------------------------ */
 
 static bool read_source(Reader *r)
 {
@@ -419,7 +419,7 @@ static bool read_training(Reader *r)
     }
 }
 
-/* ---- phases ---- */
+/* ---- phases -------------------------------------------------------------------------------------------- */
 
 static bool read_node_name(Reader *r, Node **node)
 {
@@ -593,7 +593,7 @@ static bool read_phase(Reader *r, int *last)
     return true;
 }
 
-/* ---- the whole text ---- */
+/* ---- the whole text ------------------------------------------------------------------------------------ */
 
 static bool read_header(Reader *r)
 {

@@ -51,7 +51,7 @@ bool name_is_word(const char *name)
     return true;
 }
 
-/* ---- variables ---- */
+/* ---- variables ----------------------------------------------------------------------------------------- */
 
 /* A number: f32, or f64 in the reference. */
 static bool is_number(const Type *type) { return type->rank == 0 && dtype_is_float(type->dtype); }
@@ -139,7 +139,7 @@ static const char *variable_names_fault(const Model *model)
     return twice ? arena_printf(model->arena, "two variables are named '%s'", twice) : NULL;
 }
 
-/* ---- nodes ---- */
+/* ---- nodes --------------------------------------------------------------------------------------------- */
 
 static const char *at_node(const Graph *graph, const Node *node, const char *reason)
 {
@@ -272,7 +272,7 @@ static const char *equal_nodes_fault(const Graph *graph)
     return fault;
 }
 
-/* ---- results and assigns ---- */
+/* ---- results and assigns ------------------------------------------------------------------------------- */
 
 const char *result_fault(const Graph *graph, int place)
 {
@@ -375,7 +375,7 @@ const char *graph_fault(const Graph *graph)
     return fault ? arena_printf(graph->arena, "%s: %s", graph->name, fault) : NULL;
 }
 
-/* ---- the whole model ---- */
+/* ---- the whole model ----------------------------------------------------------------------------------- */
 
 static const char *source_fault(Arena *arena, const Training *training, int place)
 {

@@ -77,7 +77,7 @@ static void want(Checker *c, const Expr *e, DType dtype, int lanes)
              element_text(c, dtype, lanes));
 }
 
-/* ---- expressions ---- */
+/* ---- expressions --------------------------------------------------------------------------------------- */
 
 /* Which elements a scalar function knows. The rows whose C text has the suffix of float functions are theirs.
  */
@@ -317,7 +317,7 @@ static void check_expression(Checker *c, const Expr *e)
         fail(c, "an expression is missing");
 }
 
-/* ---- statements ---- */
+/* ---- statements ---------------------------------------------------------------------------------------- */
 
 static void check_block(Checker *c, const Stmt *stmt);
 
@@ -420,7 +420,7 @@ static void check_block(Checker *c, const Stmt *stmt)
         c->temp[c->bound.at[c->bound.count - 1]] = TEMP_OUT_OF_SCOPE;
 }
 
-/* ---- the kernel ---- */
+/* ---- the kernel ---------------------------------------------------------------------------------------- */
 
 static bool is_identifier(const char *name)
 {

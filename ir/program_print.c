@@ -5,7 +5,7 @@
 static const char *const buffer_kind_name[] = {
     [BUFFER_VARIABLE] = "variable", [BUFFER_RESULT] = "result", [BUFFER_TRANSIENT] = "transient"};
 
-/* ---- kernels and calls ---- */
+/* ---- kernels and calls --------------------------------------------------------------------------------- */
 
 static void print_call(Text *text, const Program *program, int place)
 {
@@ -46,7 +46,7 @@ void program_print(Text *text, const Program *program)
             print_phase(text, program, p);
 }
 
-/* ---- the memory plan ---- */
+/* ---- the memory plan ----------------------------------------------------------------------------------- */
 
 static int compare_offsets(const void *x, const void *y)
 {

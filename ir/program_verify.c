@@ -14,7 +14,7 @@ static void *scratch(int count, size_t size)
     return at;
 }
 
-/* ---- kernels ---- */
+/* ---- kernels ------------------------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -39,7 +39,7 @@ static const char *kernels_fault(const Program *program)
     return twice ? arena_printf(program->arena, "two kernels are named '%s'", twice) : NULL;
 }
 
-/* ---- buffers ---- */
+/* ---- buffers ------------------------------------------------------------------------------------------- */
 
 static bool is_permutation(const int *axes, int rank)
 {
@@ -124,7 +124,7 @@ static const char *buffers_fault(const Program *program)
     return fault ? fault : variables_fault(program);
 }
 
-/* ---- calls ---- */
+/* ---- calls --------------------------------------------------------------------------------------------- */
 
 static const char *call_fault(const Program *program, int place)
 {

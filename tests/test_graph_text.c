@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- helpers ---- */
+/* ---- helpers ------------------------------------------------------------------------------------------- */
 
 static Arena *arena;
 
@@ -55,7 +55,7 @@ static Model *check_round_trip(const Model *model)
     return back;
 }
 
-/* ---- what is printed ---- */
+/* ---- what is printed ----------------------------------------------------------------------------------- */
 
 START_TEST(the_text_reads_like_this)
 {
@@ -182,7 +182,7 @@ START_TEST(blanks_and_comments_may_stand_between)
 }
 END_TEST
 
-/* ---- every op, every number ---- */
+/* ---- every op, every number ---------------------------------------------------------------------------- */
 
 /* One node of each op; returns how many ops there are in the graph. */
 static void add_every_op(Graph *g)
@@ -287,7 +287,7 @@ START_TEST(numbers_come_back_to_the_bit)
 }
 END_TEST
 
-/* ---- random graphs ---- */
+/* ---- random graphs ------------------------------------------------------------------------------------- */
 
 static Ints random_ints(uint64_t *state)
 {
@@ -363,7 +363,7 @@ START_TEST(many_nodes_take_linear_time)
 }
 END_TEST
 
-/* ---- broken texts ---- */
+/* ---- broken texts -------------------------------------------------------------------------------------- */
 
 #define HEAD "netc-graph 1\nmodel \"m\" batch 1\n"
 #define VARIABLES                                                                                            \

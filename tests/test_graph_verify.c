@@ -16,7 +16,7 @@ typedef struct Plant {
 static Graph *step_of(Model *model) { return model->phase[PHASE_STEP]; }
 static Node *matmul_of(Model *model) { return step_of(model)->node.at[3]; }
 
-/* ---- nodes ---- */
+/* ---- nodes --------------------------------------------------------------------------------------------- */
 
 static void wrong_id(Model *m) { matmul_of(m)->id = 5; }
 static void no_op(Model *m) { matmul_of(m)->op = OP_COUNT; }
@@ -51,7 +51,7 @@ static void equal_nodes(Model *m)
     list_add(m->arena, &g->node, copy);
 }
 
-/* ---- results and assigns ---- */
+/* ---- results and assigns ------------------------------------------------------------------------------- */
 
 static void unnamed_result(Model *m) { step_of(m)->result.at[0].name = ""; }
 static void kindless_result(Model *m) { step_of(m)->result.at[0].kind = (ResultKind)3; }
@@ -85,7 +85,7 @@ static void test_sets_state(Model *m)
     list_add(m->arena, &g->assign, ((Assign){mean, graph_const(g, mean->type, 0)}));
 }
 
-/* ---- model ---- */
+/* ---- model --------------------------------------------------------------------------------------------- */
 
 static void unnamed_model(Model *m) { m->name = ""; }
 static void no_batch(Model *m) { m->batch = 0; }
@@ -109,7 +109,7 @@ static void early_read(Model *m)
     init->assign.at[1].node = graph_variable(init, m->variable.at[0]);
 }
 
-/* ---- training ---- */
+/* ---- training ------------------------------------------------------------------------------------------ */
 
 static void unnamed_training(Model *m) { m->training->name = ""; }
 static void no_training_batch(Model *m) { m->training->batch = 0; }

@@ -38,6 +38,8 @@ START_TEST(indices_read_like_c)
     ck_assert_str_eq(text_of(load(1, expr_add(pool, expr_mul(pool, i0, number(576)), i2))),
                      "x1[i0*576 + i2]");
     ck_assert_str_eq(text_of(expr_sub(pool, i0, number(1))), "i0 - 1");
+    Expr *t1 = expr_temp(pool, DTYPE_I64, 1, 1);
+    ck_assert_str_eq(text_of(expr_add(pool, batch, expr_mul(pool, t1, number(-6)))), "batch - t1*6");
     ck_assert_str_eq(text_of(expr_div(pool, expr_add(pool, i0, i2), number(3))), "(i0 + i2)/3");
     ck_assert_str_eq(text_of(expr_mod(pool, i0, batch)), "i0%batch");
     ck_assert_str_eq(text_of(expr_less(pool, i0, expr_argument(pool, 2))), "i0 < a2");

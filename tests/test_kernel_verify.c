@@ -34,7 +34,7 @@ static void store(SampleKernel *s, Expr *value)
     s->store->value = value;
 }
 
-/* ---- declarations ---- */
+/* ---- declarations -------------------------------------------------------------------------------------- */
 
 static void unnamed(SampleKernel *s) { s->kernel->name = "2nd"; }
 static void without_batch(SampleKernel *s) { s->kernel->arguments = 0; }
@@ -46,7 +46,7 @@ static void temp_without_width(SampleKernel *s) { s->kernel->temp_lanes.count = 
 static void buffer_of_nothing(SampleKernel *s) { s->kernel->buffer.at[1].dtype = DTYPE_COUNT; }
 static void empty_local(SampleKernel *s) { s->kernel->local.at[0].count = 0; }
 
-/* ---- scopes ---- */
+/* ---- scopes -------------------------------------------------------------------------------------------- */
 
 static void axis_outside(SampleKernel *s) { store(s, load(s, 0, expr_axis(s->pool, 1))); }
 static void unknown_axis(SampleKernel *s) { store(s, load(s, 0, expr_axis(s->pool, 7))); }
@@ -75,7 +75,7 @@ static void let_in_two_blocks(SampleKernel *s)
 static void wrong_temp(SampleKernel *s) { s->add->value = expr_temp(s->pool, DTYPE_F32, 4, 0); }
 static void wrong_let(SampleKernel *s) { s->row->value = real(s, 0); }
 
-/* ---- memory ---- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void unknown_buffer(SampleKernel *s) { store(s, load(s, 3, integer(s, 0))); }
 static void unmarked_read(SampleKernel *s) { store(s, load(s, 2, integer(s, 0))); }
@@ -108,7 +108,7 @@ static void strides_beyond(SampleKernel *s)
 static void set_beyond(SampleKernel *s) { s->add->at = integer(s, 1); }
 static void wide_local(SampleKernel *s) { s->kernel->local.at[0].lanes = 8; }
 
-/* ---- expressions ---- */
+/* ---- expressions --------------------------------------------------------------------------------------- */
 
 static void shared(SampleKernel *s)
 {

@@ -22,7 +22,7 @@ static const char *text_of(void (*print)(Text *, const Program *), const Program
     return copy;
 }
 
-/* ---- texts ---- */
+/* ---- texts --------------------------------------------------------------------------------------------- */
 
 START_TEST(the_descriptor_is_what_the_runtime_reads)
 {
@@ -161,7 +161,7 @@ START_TEST(a_plan_reads_like_this)
 }
 END_TEST
 
-/* ---- faults ---- */
+/* ---- faults -------------------------------------------------------------------------------------------- */
 
 typedef struct Plant {
     const char *message;

@@ -11,7 +11,7 @@
 
 #define HALF ((int64_t)1 << 32)
 
-/* ---- sizes ---- */
+/* ---- sizes --------------------------------------------------------------------------------------------- */
 
 START_TEST(sizes_multiply_until_they_overflow)
 {
@@ -43,7 +43,7 @@ START_TEST(sizes_are_equal_by_value)
 }
 END_TEST
 
-/* ---- limits ---- */
+/* ---- limits -------------------------------------------------------------------------------------------- */
 
 START_TEST(no_tensor_exceeds_the_limits)
 {
@@ -74,7 +74,7 @@ START_TEST(bytes_saturate)
 }
 END_TEST
 
-/* ---- texts ---- */
+/* ---- texts --------------------------------------------------------------------------------------------- */
 
 static const char *type_text(const Type *type, char *buffer, size_t size)
 {
@@ -148,7 +148,7 @@ START_TEST(broken_types_do_not_parse)
 }
 END_TEST
 
-/* ---- numbers and strings ---- */
+/* ---- numbers and strings ------------------------------------------------------------------------------- */
 
 START_TEST(reals_print_shortest_and_come_back)
 {
