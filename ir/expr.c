@@ -460,7 +460,8 @@ static Expr *rewrite(Exprs *pool, Expr *e, Memo *memo, ExprLeaf *leaf, void *con
     for (int i = 0; i < e->count; i++)
         arg[i] = e->arg[i] ? rewrite(pool, e->arg[i], memo, leaf, context) : NULL;
     Expr *made = memcmp(arg, e->arg, sizeof arg) ? expr_rebuild(pool, e, arg) : e;
-    made = leaf(pool, made, context);
+    if (made->kind == e->kind) /* else simplified to a part, which has been rewritten already */
+        made = leaf(pool, made, context);
     if (e->id < memo->size)
         memo->at[e->id] = made;
     return made;
