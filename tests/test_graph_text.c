@@ -169,6 +169,33 @@ START_TEST(training_and_variables_may_be_absent)
 }
 END_TEST
 
+/* The file shown in ir/README.md: its lines without the four blanks before them. */
+START_TEST(the_guide_shows_a_true_file)
+{
+    FILE *guide = fopen("ir/README.md", "r");
+    ck_assert_ptr_nonnull(guide);
+    Text text = {0};
+    char line[400];
+    bool inside = false;
+    while (fgets(line, sizeof line, guide)) {
+        bool indented = !strncmp(line, "    ", 4);
+        inside |= !strcmp(line, "    netc-graph 1\n");
+        if (inside && !indented && strcmp(line, "\n"))
+            break;
+        if (inside)
+            text_add(&text, indented ? line + 4 : line);
+    }
+    fclose(guide);
+    ck_assert_uint_gt(text.length, 2);
+    text.at[--text.length] = 0; /* the empty line after the block */
+    const char *messages;
+    Model *model = parse("README.md", text_string(&text), text.length, &messages);
+    ck_assert_msg(model, "%s", messages);
+    ck_assert_str_eq(print(model), text_string(&text));
+    text_free(&text);
+}
+END_TEST
+
 START_TEST(blanks_and_comments_may_stand_between)
 {
     static const char text[] = "netc-graph 1\n// CHECK: nothing\n\n model  \"m\"\tbatch 1 // one\r\n\n"
@@ -548,6 +575,7 @@ int main(void)
     tcase_add_test(cases, the_text_reads_like_this);
     tcase_add_test(cases, everything_but_places_comes_back);
     tcase_add_test(cases, training_and_variables_may_be_absent);
+    tcase_add_test(cases, the_guide_shows_a_true_file);
     tcase_add_test(cases, blanks_and_comments_may_stand_between);
     tcase_add_test(cases, every_op_comes_back);
     tcase_add_test(cases, numbers_come_back_to_the_bit);
