@@ -105,21 +105,64 @@ static int64_t row_tile(const Compute *c, int axis, int64_t most)
     return (extent + tiles - 1) / tiles;
 }
 
-/* accumulators + one row of vectors + one broadcast fit the registers. */
+/* Cycles that one step of a reduced loop takes on a tile: two fma and two loads a cycle, and no accumulator sooner again
+   than LATENCY, a little more than the fma's own, since nothing is perfect. */
+enum { LATENCY = 5, MOST_ROWS = 14, MOST_VECTORS = 4 };
+
+static double tile_cycles(int64_t rows, int64_t vectors)
+{
+    double fma = 0.5 * (double)(rows * vectors), loads = 0.5 * (double)(rows + vectors);
+    double cycles = fma > loads ? fma : loads;
+    return cycles > LATENCY ? cycles : LATENCY;
+}
+
+/* Vectors that a rest of fewer elements than a tile takes: whole ones, then powers of two. */
+static int64_t vectors_of(int64_t extent, int lanes)
+{
+    return extent / lanes + __builtin_popcountll((uint64_t)(extent % lanes));
+}
+
+/* Of all tiles of rows by `extent` columns. */
+static double cover_cycles(int64_t rows_extent, int64_t rows, int64_t extent, int64_t vectors, int lanes)
+{
+    int64_t wide = vectors * lanes, full = extent / wide, rest = vectors_of(extent % wide, lanes);
+    int64_t tiles = rows_extent / rows, last = rows_extent % rows;
+    double cycles =
+        (double)tiles * ((double)full * tile_cycles(rows, vectors) + (rest ? tile_cycles(rows, rest) : 0));
+    return cycles +
+           (last ? (double)full * tile_cycles(last, vectors) + (rest ? tile_cycles(last, rest) : 0) : 0);
+}
+
+static int row_axis(const Compilation *p, const Compute *c, const Schedule *s)
+{
+    for (int a = c->outputs - 1; a >= 0; a--)
+        if (a != s->vector && extent_at(p, c, a) > 1 && rows_share(c, c->reduce->arg[0], s->vector, a))
+            return a;
+    return -1;
+}
+
+/* accumulators + one row of vectors + one broadcast fit the registers; of those tiles, the one that covers the output in
+   the fewest cycles. */
 static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s)
 {
-    vectorize_last(p, c, s, 2);
+    vectorize_last(p, c, s, MOST_VECTORS);
     if (s->vector < 0)
         return;
-    int64_t vectors = (s->tile[s->vector] + s->lanes - 1) / s->lanes;
-    int64_t rows = (p->target->vector_registers - vectors - 1) / vectors;
-    rows = rows > 14 ? 14 : rows;
-    rows = p->target->vector_registers == 16 && vectors == 2 ? 6 : rows;
-    for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != s->vector && extent_at(p, c, a) > 1 && rows_share(c, c->reduce->arg[0], s->vector, a)) {
-            s->tile[a] = row_tile(c, a, rows);
-            break;
-        }
+    int row = row_axis(p, c, s);
+    int64_t columns = extent_at(p, c, s->vector), height = row >= 0 ? extent_at(p, c, row) : 1;
+    double best = 0;
+    for (int64_t vectors = 1; vectors <= MOST_VECTORS && (vectors == 1 || (vectors - 1) * s->lanes < columns);
+         vectors++) {
+        int64_t most = (p->target->vector_registers - vectors - 2) / vectors;
+        int64_t rows = row >= 0 ? row_tile(c, row, most > MOST_ROWS ? MOST_ROWS : most) : 1;
+        double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
+        if (best && cycles > best)
+            continue;
+        best = cycles;
+        s->tile[s->vector] = vectors * s->lanes < columns ? vectors * s->lanes : columns;
+        if (row >= 0)
+            s->tile[row] = rows;
+    }
 }
 
 /* ---- the order of outer loops --------------------------------------------------------------------------- */
