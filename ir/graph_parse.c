@@ -384,7 +384,7 @@ static bool read_source(Reader *r)
 
 static bool read_numbers(Reader *r, Training *t)
 {
-    return expect(r, "batch") && read_integer(r, 1, INT64_MAX, &t->batch) && expect(r, "epochs") &&
+    return expect(r, "batch") && read_integer(r, 1, INT32_MAX, &t->batch) && expect(r, "epochs") &&
            read_integer(r, 1, INT32_MAX, &t->epochs) && expect(r, "seed") &&
            read_integer(r, 0, INT64_MAX, &t->seed) && expect(r, "patience") &&
            read_integer(r, 0, INT32_MAX, &t->patience) &&
@@ -606,7 +606,7 @@ static bool read_header(Reader *r)
     if (!expect(r, "model") || !read_string(r, "a name", &name) || !expect(r, "batch"))
         return false;
     r->model = model_new(r->arena, name);
-    return read_integer(r, 1, INT64_MAX, &r->model->batch) && end_line(r);
+    return read_integer(r, 1, INT32_MAX, &r->model->batch) && end_line(r);
 }
 
 static bool read_model(Reader *r)

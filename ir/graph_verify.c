@@ -24,8 +24,9 @@ static const char *type_text(Arena *arena, const Type *type)
     return copy;
 }
 
-static const char *type_limit_fault(Arena *arena, const Type *type)
+static const char *type_limit_fault(const Model *model, const Type *type)
 {
+    Arena *arena = model->arena;
     Size elements;
     if ((unsigned)type->dtype >= DTYPE_COUNT)
         return "the element type is none";
@@ -37,6 +38,9 @@ static const char *type_limit_fault(Arena *arena, const Type *type)
     if (!type_elements(type, &elements))
         return arena_printf(arena, "%s is too large: no size may exceed 2^40, no tensor 2^48 elements",
                             type_text(arena, type));
+    if (type_bytes(type, model->batch) == INT64_MAX)
+        return arena_printf(arena, "%s is too large for a batch of %lld", type_text(arena, type),
+                            (long long)model->batch);
     return NULL;
 }
 
@@ -93,7 +97,7 @@ const char *variable_fault(const Model *model, int place)
         return arena_printf(arena, "variable '%s' has id %d at place %d", v->name, v->id, place);
     if ((unsigned)v->kind > VARIABLE_SCALAR)
         return arena_printf(arena, "variable '%s' has no kind", v->name);
-    const char *limit = type_limit_fault(arena, &v->type);
+    const char *limit = type_limit_fault(model, &v->type);
     if (limit)
         return arena_printf(arena, "variable '%s': %s", v->name, limit);
     if (v->kind == VARIABLE_SLOT)
@@ -202,7 +206,7 @@ const char *node_fault(const Graph *graph, int place)
         return arena_printf(arena, "a node has id %d at place %d", node->id, place);
     if ((unsigned)node->op >= OP_COUNT)
         return arena_printf(arena, "%%%d has no op", place);
-    const char *reason = type_limit_fault(arena, &node->type);
+    const char *reason = type_limit_fault(graph->model, &node->type);
     if (!reason)
         reason = inputs_fault(graph, node);
     if (!reason)
@@ -435,8 +439,9 @@ const char *training_fault(const Model *model)
     const Training *training = model->training;
     if (!training->name || !*training->name)
         return "the training has no name";
-    if (training->batch < 1 || training->epochs < 1 || training->epochs > INT32_MAX ||
-        training->patience < 0 || training->patience > INT32_MAX || training->seed < 0)
+    if (training->batch < 1 || training->batch > INT32_MAX || training->epochs < 1 ||
+        training->epochs > INT32_MAX || training->patience < 0 || training->patience > INT32_MAX ||
+        training->seed < 0)
         return "the training's batch, epochs, seed or patience is out of range";
     for (int i = 0; i < training->source.count; i++) {
         const char *fault = source_fault(arena, training, i);
@@ -488,8 +493,8 @@ const char *model_fault(const Model *model)
     const char *fault = NULL;
     if (!model->name || !*model->name)
         return "the model has no name";
-    if (model->batch < 1)
-        return "the model's batch is less than 1";
+    if (model->batch < 1 || model->batch > INT32_MAX)
+        return "the model's batch is not 1 to 2147483647";
     for (int i = 0; i < model->variable.count && !fault; i++)
         fault = variable_fault(model, i);
     if (!fault)

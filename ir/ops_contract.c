@@ -18,8 +18,7 @@ static bool both_float(const Node *node)
                   shape_text(b));
 }
 
-/* ---- matmul
- * ------------------------------------------------------------------------------------------------- */
+/* ---- matmul -------------------------------------------------------------------------------------------- */
 
 bool infer_matmul(const Node *node, Type *type)
 {
@@ -73,19 +72,21 @@ void grad_matmul(Graph *g, Node *n, Node *dy, Node **dx)
     dx[1] = graph_binary(g, OP_MATMUL, matrix_transpose(g, n->in[0]), dy);
 }
 
-/* ---- convolution
- * -------------------------------------------------------------------------------------------- */
+/* ---- convolution --------------------------------------------------------------------------------------- */
 
 /* Axes of x, y: N G C H W; of w: G O C KH KW. */
 enum { AXIS_H = 3, AXIS_W = 4 };
 
 static bool pair_valid(const Ints *pair) { return pair->count == 2 && pair->at[0] >= 1 && pair->at[1] >= 1; }
 
-static int64_t reach(int64_t kernel, int64_t dilation)
+/* steps · stride + 1: how far equal steps reach; saturating, for attributes may be anything. */
+static int64_t span(int64_t steps, int64_t stride)
 {
     int64_t last;
-    return __builtin_mul_overflow(kernel - 1, dilation, &last) ? MAX_DIM : last + 1;
+    return __builtin_mul_overflow(steps, stride, &last) || last > MAX_DIM ? MAX_DIM + 1 : last + 1;
 }
+
+static int64_t reach(int64_t kernel, int64_t dilation) { return span(kernel - 1, dilation); }
 
 bool infer_conv(const Node *node, Type *type)
 {
@@ -168,8 +169,7 @@ void grad_conv(Graph *g, Node *n, Node *dy, Node **dx)
     dx[1] = weight_gradient(g, n, n->in[0], dy);
 }
 
-/* ---- its weight gradient
- * ------------------------------------------------------------------------------------ */
+/* ---- its weight gradient ------------------------------------------------------------------------------- */
 
 bool infer_conv_weight_gradient(const Node *node, Type *type)
 {
@@ -185,7 +185,7 @@ bool infer_conv_weight_gradient(const Node *node, Type *type)
         5,
         {x->dim[1], dy->dim[2], x->dim[2], size_of(node->attr[2].at[0]), size_of(node->attr[2].at[1])}};
     for (int i = 0; i < 2; i++) {
-        int64_t rows = (dy->dim[AXIS_H + i].count - 1) * node->attr[0].at[i] +
+        int64_t rows = span(dy->dim[AXIS_H + i].count - 1, node->attr[0].at[i]) - 1 +
                        reach(node->attr[2].at[i], node->attr[1].at[i]);
         if (x->dim[AXIS_H + i].power || dy->dim[AXIS_H + i].power || rows > x->dim[AXIS_H + i].count)
             return refuse("conv_weight_gradient: %s is too small for %s", shape_text(x), shape_text(dy));

@@ -10,6 +10,15 @@ bool infer_given(const Node *node, Type *type)
     if (node->op == OP_IOTA &&
         (node->attr[0].count != 1 || node->attr[0].at[0] < 0 || node->attr[0].at[0] >= type->rank))
         return refuse("iota: axis is not one of %s", shape_text(type));
+    if (node->op == OP_SIZE &&
+        (node->attr[0].count != 1 || node->attr[0].at[0] < 0 || node->attr[0].at[0] > MAX_DIM ||
+         node->attr[1].count != 1 || node->attr[1].at[0] < 0 || node->attr[1].at[0] > MAX_RANK))
+        return refuse("size: count or power is out of range");
+    if (node->op == OP_RANDOM &&
+        (node->attr[0].count != 1 || node->in[0]->type.dtype != DTYPE_U32 || node->in[0]->type.rank != 1 ||
+         !size_equal(node->in[0]->type.dim[0], size_of(2)) || node->in[1]->type.rank ||
+         !dtype_is_float(node->in[1]->type.dtype) || type->dtype != DTYPE_U32))
+        return refuse("random: of seed, u32[2], and step, a number, it makes u32 at one place");
     if (node->op == OP_RANDOM &&
         (node->attr[1].count != 1 || node->attr[1].at[0] < 0 || node->attr[1].at[0] > 3))
         return refuse("random: word is not 0, 1, 2 or 3");

@@ -398,6 +398,11 @@ END_TEST
 #define STEP HEAD VARIABLES "phase step\n" /* the nodes begin in line 7 */
 #define TRAINING HEAD VARIABLES "training \"t\" batch 1 epochs 1 seed 0 patience 0"
 
+#define CONV                                                                                                 \
+    HEAD "variable input \"x\" f32[batch, 2, 3, 8, 9]\nvariable input \"s\" f32[]\nphase step\n"             \
+         "%0 = variable \"x\" : f32[batch, 2, 3, 8, 9]\n%1 = conv_weight_gradient(%0, %0) "
+#define GIVES " : f32[2, 3, 3, 3, 2]\n"
+
 static const struct {
     const char *text, *message; /* the message without "t.graph:" */
 } broken[] = {
@@ -413,10 +418,9 @@ static const struct {
      "2:7: error: the string does not end, or holds an unknown escape"},
     {"netc-graph 1\nmodel \"\\777\" batch 1\n",
      "2:7: error: the string does not end, or holds an unknown escape"},
-    {"netc-graph 1\nmodel \"m\" batch 0\n",
-     "2:17: error: the integer is not in the range 1 to 9223372036854775807"},
+    {"netc-graph 1\nmodel \"m\" batch 0\n", "2:17: error: the integer is not in the range 1 to 2147483647"},
     {"netc-graph 1\nmodel \"m\" batch 99999999999999999999\n",
-     "2:17: error: the integer is not in the range 1 to 9223372036854775807"},
+     "2:17: error: the integer is not in the range 1 to 2147483647"},
     {"netc-graph 1\nmodel \"m\" batch many\n", "2:17: error: expected an integer"},
     {"netc-graph 1\nmodel \"m\" batch 1 2\n", "2:19: error: expected the end of the line"},
     {HEAD, "3:1: error: expected 'variable', 'training', 'phase' or 'end'"},
@@ -433,6 +437,8 @@ static const struct {
      "3:20: error: no size may exceed 2^40, no tensor 2^48 elements"},
     {HEAD "variable param \"w\" f32[1099511627776, 257]\n",
      "3:20: error: no size may exceed 2^40, no tensor 2^48 elements"},
+    {"netc-graph 1\nmodel \"m\" batch 2147483647\nvariable param \"w\" f32[batch, 1099511627776]\n",
+     "3:1: error: variable 'w': f32[batch, 1099511627776] is too large for a batch of 2147483647"},
     {HEAD VARIABLES "variable input \"w\" f32[]\n", "6:1: error: two variables are named 'w'"},
     {HEAD VARIABLES "variable slot \"s\" f32[2]\n", "6:25: error: expected 'of'"},
     {HEAD VARIABLES "variable slot \"s\" f32[2] of \"v\"\n", "6:29: error: no variable is named 'v'"},
@@ -504,6 +510,13 @@ static const struct {
      "8:1: error: %0 and %1 are equal, but two nodes"},
     {STEP "%0 = variable \"w\" : f32[2]\n%1 = pad(%0) low=[0] high=[1] : f32[3]\n",
      "8:31: error: expected 'value'"},
+
+    {STEP "%0 = size count=[1] power=[9] : f32[]\n", "7:1: error: size: count or power is out of range"},
+    {STEP "%0 = size count=[] power=[] : f32[]\n", "7:1: error: size: count or power is out of range"},
+    {CONV "stride=[9223372036854775807, 1] dilation=[1, 3] kernel=[3, 2]" GIVES,
+     "7:1: error: conv_weight_gradient: f32[batch, 2, 3, 8, 9] is too small for f32[batch, 2, 3, 8, 9]"},
+    {CONV "stride=[1, 1] dilation=[9223372036854775807, 3] kernel=[2, 2]" GIVES,
+     "7:1: error: conv_weight_gradient: f32[batch, 2, 3, 8, 9] is too small for f32[batch, 2, 3, 8, 9]"},
 
     {STEP "result total \"l\" = %0\n", "7:8: error: expected the kind of a result"},
     {STEP "result loss \"l\" = %0\n", "7:19: error: %0 is no node before this one"},

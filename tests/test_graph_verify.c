@@ -176,7 +176,7 @@ static const Plant plants[] = {
     {"test: 'norm.mean' may not be set in this phase", test_sets_state},
 
     {"the model has no name", unnamed_model},
-    {"the model's batch is less than 1", no_batch},
+    {"the model's batch is not 1 to 2147483647", no_batch},
     {"variable 1 has no name", unnamed_variable},
     {"variable 'norm.mean' has id 0 at place 1", wrong_variable_id},
     {"variable 'norm.mean' has no kind", kindless_variable},
