@@ -16,8 +16,7 @@ extern char **environ;
 
 static const Span nowhere = {NULL, 0, 0};
 
-/* ---- the runtime
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the runtime ---- */
 
 /* libnetrt.a lies beside netc where netc was built, in ../lib/netc where it was installed. NULL: neither. */
 static const char *find_library(Arena *arena)
@@ -37,8 +36,7 @@ static const char *find_library(Arena *arena)
     return NULL;
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 typedef LIST(char *) Command;
 
@@ -76,8 +74,7 @@ static void show(FILE *out, const Command *command)
     fputc('\n', out);
 }
 
-/* ---- running it
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- running it ---- */
 
 /* While the temporary file exists, the signals that would end this process wait; the child gets them as ever.
  */
@@ -142,8 +139,7 @@ static int run(const BackendOptions *options, const Command *command, const sigs
     return STATUS_MISSING;
 }
 
-/* ---- the object
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the object ---- */
 
 static bool write_all(int file, const char *bytes, size_t count)
 {

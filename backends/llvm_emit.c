@@ -27,7 +27,7 @@ static int make(const Program *program, const BackendOptions *options, Maker *ma
     LlvmModule *module =
         llvm_module_new(program->kernel.at, program->kernel.count, llvm_options(program, options));
     if (!module)
-        return STATUS_INTERNAL;
+        return STATUS_MISSING;
     Text descriptor = {NULL, 0, 0};
     program_descriptor(&descriptor, program);
     llvm_module_add_main(module, text_string(&descriptor));
@@ -83,9 +83,7 @@ int llvm_emit_program(const Program *program, const BackendOptions *options)
     return status;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- running ---- */
 
 void *llvm_engine_start(const Program *program, const BackendOptions *options)
 {

@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* ---- what has been built
- * --------------------------------------------------------------------------------------------- */
+/* ---- what has been built ---- */
 
 void llvm_forget(KernelBuilder *b, int count)
 {
@@ -47,8 +46,7 @@ static void make_room(KernelBuilder *b, int id)
     b->built_size = size;
 }
 
-/* ---- types and small values
- * ------------------------------------------------------------------------------------------ */
+/* ---- types and small values ---- */
 
 static LLVMTypeRef element_type(LLVMContextRef context, DType dtype)
 {
@@ -120,8 +118,7 @@ static LLVMValueRef build_ramp(KernelBuilder *b, LLVMValueRef base, int64_t stri
                         LLVMConstVector(offset, (unsigned)lanes), "");
 }
 
-/* ---- scalar functions
- * ------------------------------------------------------------------------------------------------ */
+/* ---- scalar functions ---- */
 
 typedef enum { WAY_NONE, WAY_INSTRUCTION, WAY_COMPARISON, WAY_INTRINSIC, WAY_OWN } ScalarWay;
 
@@ -316,8 +313,7 @@ static LLVMValueRef build_apply(KernelBuilder *b, const Expr *e)
     return build_library_call(b, e, x);
 }
 
-/* ---- conversions
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- conversions ---- */
 
 static LLVMValueRef build_not_zero(KernelBuilder *b, LLVMValueRef x, DType from)
 {
@@ -346,8 +342,7 @@ static LLVMValueRef build_cast(KernelBuilder *b, const Expr *e)
     return LLVMBuildIntCast2(b->builder, x, type, is_signed(from), "");
 }
 
-/* ---- expressions
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- expressions ---- */
 
 static LLVMValueRef build_constant(KernelBuilder *b, const Expr *e)
 {

@@ -81,8 +81,7 @@ static void build_block(KernelBuilder *b, const Stmt *first)
     llvm_forget(b, before);
 }
 
-/* ---- the function
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the function ---- */
 
 static void add_attribute(KernelBuilder *b, const char *name, const char *value)
 {

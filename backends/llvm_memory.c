@@ -86,9 +86,7 @@ static const Expr *shape_of(const KernelBuilder *b, const Expr *at)
     return known && !llvm_reads_memory(b, bound) ? bound : at;
 }
 
-/* ---- loads
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- loads ---- */
 
 static LLVMValueRef lane(KernelBuilder *b, int i)
 {
@@ -196,9 +194,7 @@ static LLVMValueRef load_place(KernelBuilder *b, Place place, const Expr *at, LL
     return where ? LLVMBuildSelect(b->builder, where, value, otherwise, "") : value;
 }
 
-/* ---- stores
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- stores ---- */
 
 static void store_lanes(KernelBuilder *b, Place place, const Expr *at, LLVMValueRef value)
 {
@@ -219,9 +215,7 @@ static void store_place(KernelBuilder *b, Place place, const Expr *at, LLVMValue
         store_at(b, place, element_address(b, place, at), value);
 }
 
-/* ---- buffers
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- buffers ---- */
 
 static Place buffer_place(const KernelBuilder *b, int index)
 {
@@ -243,9 +237,7 @@ void llvm_build_store(KernelBuilder *b, const Stmt *s)
     store_place(b, buffer_place(b, s->index), shape_of(b, s->at), llvm_build_expr(b, s->value));
 }
 
-/* ---- locals
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- locals ---- */
 
 void llvm_build_locals(KernelBuilder *b)
 {

@@ -20,8 +20,7 @@ struct LlvmModule {
 
 static const Span nowhere = {NULL, 0, 0};
 
-/* ---- target machine
- * -------------------------------------------------------------------------------------------------- */
+/* ---- target machine ---- */
 
 /* LLVM fuses a·b + c only where it is told to: the kernels say llvm.fma themselves. */
 static LLVMTargetMachineRef new_machine(LlvmOptions options)
@@ -59,8 +58,7 @@ static void handle_diagnostic(LLVMDiagnosticInfoRef info, void *context)
     m->failed |= severity == LLVMDSError;
 }
 
-/* ---- contents
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- contents ---- */
 
 static LLVMValueRef new_constant(LlvmModule *m, const char *name, LLVMValueRef value)
 {
@@ -101,16 +99,6 @@ void llvm_module_add_main(LlvmModule *m, const char *descriptor)
     LLVMDisposeBuilder(builder);
 }
 
-static bool module_verify(LlvmModule *m)
-{
-    char *why = NULL;
-    bool broken = LLVMVerifyModule(m->module, LLVMReturnStatusAction, &why);
-    if (broken)
-        diag_report(m->options.diag, DIAG_ERROR, nowhere, "internal: LLVM refuses the module: %s", why);
-    LLVMDisposeMessage(why);
-    return !broken;
-}
-
 LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions options)
 {
     LLVMTargetMachineRef machine = new_machine(options);
@@ -127,10 +115,7 @@ LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions option
     LLVMSetTarget(m->module, options.target->triple);
 
     add_kernels(m, kernel, count);
-    if (!options.verify || module_verify(m))
-        return m;
-    llvm_module_free(m);
-    return NULL;
+    return m;
 }
 
 void llvm_module_free(LlvmModule *m)
@@ -141,8 +126,7 @@ void llvm_module_free(LlvmModule *m)
     arena_free(m->arena);
 }
 
-/* ---- optimisation and output
- * ----------------------------------------------------------------------------------------- */
+/* ---- optimisation and output ---- */
 
 /* Loops come unrolled and vectorised, addresses short: what is left is to put locals into registers, to lift
    what does not change out of loops, and to join what is equal. -O2 does so in a tenth of the time of "default<O2>",
@@ -150,14 +134,27 @@ void llvm_module_free(LlvmModule *m)
 static const char *const pipeline[] = {
     "default<O0>",
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)",
-    "function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse<"
-    "memssa>,"
-    "simplifycfg)",
+    "function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
+    "loop-mssa(licm),early-cse<memssa>,simplifycfg)",
     "default<O3>",
 };
 
+static bool is_sound(LlvmModule *m)
+{
+    if (!m->options.verify)
+        return true;
+    char *why = NULL;
+    bool broken = LLVMVerifyModule(m->module, LLVMReturnStatusAction, &why);
+    if (broken)
+        diag_report(m->options.diag, DIAG_ERROR, nowhere, "internal: LLVM refuses the module: %s", why);
+    LLVMDisposeMessage(why);
+    return !broken;
+}
+
 bool llvm_module_optimize(LlvmModule *m)
 {
+    if (!is_sound(m))
+        return false;
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error = LLVMRunPasses(m->module, pipeline[m->options.level], m->machine, options);
     LLVMDisposePassBuilderOptions(options);
@@ -167,7 +164,7 @@ bool llvm_module_optimize(LlvmModule *m)
         LLVMDisposeErrorMessage(why);
         return false;
     }
-    return !m->options.verify || module_verify(m);
+    return is_sound(m);
 }
 
 static bool emit(LlvmModule *m, LLVMCodeGenFileType type, Text *bytes)

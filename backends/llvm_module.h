@@ -11,12 +11,12 @@ typedef struct LlvmModule LlvmModule;
 typedef struct LlvmOptions {
     const Target *target;
     int level;   /* 0 … 3 */
-    bool verify; /* after building and after optimising */
+    bool verify; /* before and after optimising */
     Diagnostics *diag;
 } LlvmOptions;
 
 /* The kernels as internal functions, and LLVM_TABLE, an array of pointers to them in their order.
-   NULL after a diagnostic: LLVM has no code generator for the target, or the verifier refuses. */
+   NULL after a diagnostic: this LLVM has no code generator for the target. */
 LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions options);
 void llvm_module_free(LlvmModule *m);
 
@@ -25,7 +25,7 @@ void llvm_module_free(LlvmModule *m);
 /* main(), which hands the descriptor and the table to the runtime's netc_main(). */
 void llvm_module_add_main(LlvmModule *m, const char *descriptor);
 
-/* These report and return false on failure. */
+/* These return false, and have reported, where netc or LLVM is at fault. */
 bool llvm_module_optimize(LlvmModule *m);
 bool llvm_module_object(LlvmModule *m, Text *bytes);
 bool llvm_module_assembly(LlvmModule *m, Text *text);

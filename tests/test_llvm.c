@@ -11,8 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* ---- a few words to write kernels with
- * ------------------------------------------------------------------------------- */
+/* ---- a few words to write kernels with ---- */
 
 static Arena *arena;
 static Kernel *kernel;
@@ -136,9 +135,7 @@ static uint32_t bits(float value)
 #define assert_same(a, b, i)                                                                                 \
     ck_assert_msg(bits(a) == bits(b), "element %d: %a, not %a", (int)(i), (double)(a), (double)(b))
 
-/* ---- tests
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- tests ---- */
 
 /* y[i] = x[i] + y[i], vectors of 8 and a tail, n = batch; y is read and written in place */
 START_TEST(vector_add_with_tail)
