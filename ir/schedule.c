@@ -7,7 +7,8 @@ void schedule_print(Text *text, const Compute *c, const Schedule *s)
     text_add(text, "    schedule items");
     for (int i = 0; i < s->outputs; i++) {
         int a = s->order[i];
-        text_printf(text, "%s i%d", i == s->items ? " |" : "", a);
+        text_printf(text, "%s%s i%d", i == s->items ? " |" : "",
+                    s->inner && i == s->outputs - s->inner ? " block" : "", a);
         if (s->tile[a] > 1)
             text_printf(text, "/%lld", (long long)s->tile[a]);
     }
@@ -25,9 +26,17 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
 {
     static _Thread_local char fault[200];
     unsigned seen = 0;
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    int chain = r ? r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0) : 0;
     if (s->outputs != c->outputs || s->items > s->outputs || s->vector >= s->outputs) {
         snprintf(fault, sizeof fault, "schedule of '%s' is for %d output axes, it has %d", c->name,
                  s->outputs, c->outputs);
+        return fault;
+    }
+    if ((s->inner > 0) != (s->blocked > 0) || s->inner + s->items > s->outputs ||
+        s->blocked >= (chain > 0 ? chain : 1)) {
+        snprintf(fault, sizeof fault, "schedule of '%s' blocks %d of %d reduced axes around %d loops",
+                 c->name, s->blocked, chain, s->inner);
         return fault;
     }
     for (int i = 0; i < s->outputs; i++) {

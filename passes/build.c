@@ -139,9 +139,9 @@ Expr *build_substitute(Builder *b, Expr *e)
     return expr_substitute(b->pool, e, b->with, b->compute->axis.count);
 }
 
-static Stmt *tile_body(Builder *b, const Tile *tile)
+static Stmt *store_tile(Builder *b, const Tile *tile, void *context)
 {
-    return b->compute->reduce ? build_reduction(b, tile) : build_tile(b, tile, store_leaf, NULL);
+    return build_tile(b, tile, store_leaf, context);
 }
 
 /* ---- variants: full tiles and last tiles ---------------------------------------------------------------- */
@@ -174,7 +174,7 @@ static Stmt *build_variants(Builder *b, Tile *tile, int axis)
     if (axis == b->compute->outputs) {
         if (!tile->pieces)
             cut_pieces(tile, 1, 1);
-        return tile_body(b, tile);
+        return b->body(b, tile, b->context);
     }
     int64_t size = b->schedule->tile[axis];
     Size extent = b->compute->axis.at[axis].extent;
@@ -258,21 +258,66 @@ static Stmt *decode_items(Builder *b)
     return lets;
 }
 
-static Stmt *build_outer(Builder *b, int loop)
+/* The outer loops [loop, end) around what `inside` builds. */
+static Stmt *build_outer(Builder *b, int loop, int end, Stmt *(*inside)(Builder *b))
 {
     const Schedule *s = b->schedule;
-    if (loop == s->outputs) {
-        Tile tile = {.vector = -1};
-        return build_variants(b, &tile, 0);
-    }
+    if (loop == end)
+        return inside(b);
     int axis = s->order[loop];
     Size extent = b->compute->axis.at[axis].extent;
     if (extent.power == 0)
         extent.count = (extent.count + s->tile[axis] - 1) / s->tile[axis];
     int outer = build_axis(b, extent);
     b->outer[axis] = expr_axis(b->pool, outer);
-    Stmt *body = build_outer(b, loop + 1);
+    Stmt *body = build_outer(b, loop + 1, end, inside);
     return build_for(b, LOOP_SERIAL, outer, tile_count(b, axis), body);
+}
+
+static Stmt *one_tile(Builder *b)
+{
+    Tile tile = {.vector = -1};
+    return build_variants(b, &tile, 0);
+}
+
+Stmt *build_tiles(Builder *b, TileBody *body, void *context)
+{
+    b->body = body;
+    b->context = context;
+    return build_outer(b, b->schedule->outputs - b->schedule->inner, b->schedule->outputs, one_tile);
+}
+
+static Stmt *all_tiles(Builder *b)
+{
+    return b->compute->reduce ? build_reduction(b) : build_tiles(b, store_tile, NULL);
+}
+
+Expr *build_tile_number(Builder *b)
+{
+    const Schedule *s = b->schedule;
+    Expr *number = build_int(b, 0);
+    for (int i = s->outputs - s->inner; i < s->outputs; i++)
+        number =
+            expr_add(b->pool, expr_mul(b->pool, number, tile_count(b, s->order[i])), b->outer[s->order[i]]);
+    return number;
+}
+
+int64_t build_tile_elements(const Builder *b)
+{
+    int64_t elements = 1;
+    for (int a = 0; a < b->schedule->outputs; a++)
+        elements *= b->schedule->tile[a];
+    return elements;
+}
+
+int64_t build_tile_count(const Builder *b)
+{
+    const Schedule *s = b->schedule;
+    int64_t count = 1;
+    for (int i = s->outputs - s->inner; i < s->outputs; i++)
+        count *=
+            (b->compute->axis.at[s->order[i]].extent.count + s->tile[s->order[i]] - 1) / s->tile[s->order[i]];
+    return count;
 }
 
 static const char *identifier(Compilation *c, const char *name, int number)
@@ -308,7 +353,8 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     for (int a = compute->outputs; a < compute->axis.count; a++)
         b.with[a] = expr_axis(b.pool, a);
     kernel->body = decode_items(&b);
-    build_append(&kernel->body, build_outer(&b, schedule->items));
+    build_append(&kernel->body,
+                 build_outer(&b, schedule->items, schedule->outputs - schedule->inner, all_tiles));
     return kernel;
 }
 

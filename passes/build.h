@@ -22,7 +22,10 @@ typedef struct Tile {
     Piece piece[MAX_PIECES];
 } Tile;
 
-typedef struct Builder {
+typedef struct Builder Builder;
+typedef Stmt *TileBody(Builder *b, const Tile *tile, void *context);
+
+struct Builder {
     Arena *arena;
     Exprs *pool;
     const Compute *compute;
@@ -30,7 +33,9 @@ typedef struct Builder {
     Kernel *kernel;
     Expr *outer[MAX_OUTPUT_AXES]; /* by output axis: which tile */
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
-} Builder;
+    TileBody *body;               /* what build_tiles makes of each tile */
+    void *context;
+};
 
 typedef Stmt *TileLeaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context);
 
@@ -45,7 +50,15 @@ Expr *build_substitute(Builder *b, Expr *e);
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context);
 int64_t tile_slots(const Tile *tile, int piece);
 
-/* Accumulators cleared, reduced loops by the Compute's tree, stores. */
-Stmt *build_reduction(Builder *b, const Tile *tile);
+/* The inner outer loops, around each of their tiles, in full and last variants, as `body` makes it. */
+Stmt *build_tiles(Builder *b, TileBody *body, void *context);
+
+/* The number of a tile within the inner outer loops, and the most elements that a tile has. */
+Expr *build_tile_number(Builder *b);
+int64_t build_tile_elements(const Builder *b);
+int64_t build_tile_count(const Builder *b);
+
+/* Accumulators cleared, reduced loops by the Compute's tree, stores: for all tiles of the inner outer loops. */
+Stmt *build_reduction(Builder *b);
 
 #endif

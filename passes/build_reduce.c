@@ -4,14 +4,46 @@
 
 #include <math.h>
 
-enum { LEVELS = 40 }; /* of pairwise addition: leaves are fewer than 2^40 */
+enum { MOST_LEVELS = 40 }; /* of pairwise addition: leaves are fewer than 2^40 */
 
 typedef struct Reducer {
     const Reduction *reduction;
     Expr *term;
     Expr *number; /* LEAVES: ctz(leaf + 1), or the level in the last additions */
-    int accumulator[MAX_PIECES], stack[MAX_PIECES], lanes;
+    int first;    /* of the chain's axes; those before number the leaves */
+    int levels;
+    int lanes;
+    bool in_memory; /* leaves below work on the block's accumulators, not on the tile's */
 } Reducer;
+
+/* An accumulator: of the tile, in registers; or of the block of tiles that the inner loops run over, in memory. */
+typedef struct Slot {
+    int local;
+    Expr *at;
+} Slot;
+
+static Slot accumulator(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
+{
+    int lanes = tile->piece[piece].lanes;
+    if (!x->in_memory)
+        return (Slot){
+            build_local(b, arena_printf(b->arena, "sum%d", lanes), x->term->dtype, tile_slots(tile, piece)),
+            slot};
+    int64_t elements = build_tile_elements(b);
+    const char *name = arena_printf(b->arena, "block%d", lanes);
+    Expr *at = expr_add(b->pool, expr_mul(b->pool, build_tile_number(b), build_int(b, elements)), slot);
+    return (Slot){build_local(b, name, x->term->dtype, elements * build_tile_count(b)), at};
+}
+
+/* Level x->number of the stack of an accumulator. */
+static Slot stack_of(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
+{
+    Slot sum = accumulator(b, x, tile, piece, slot);
+    int64_t elements = build_tile_elements(b) * (x->in_memory ? build_tile_count(b) : 1);
+    const char *name = arena_printf(b->arena, "stack%d", tile->piece[piece].lanes);
+    Expr *at = expr_add(b->pool, expr_mul(b->pool, x->number, build_int(b, elements)), sum.at);
+    return (Slot){build_local(b, name, x->term->dtype, elements * x->levels), at};
+}
 
 static Expr *identity(Builder *b, const Reduction *r, DType dtype)
 {
@@ -31,14 +63,14 @@ static Expr *accumulate(Builder *b, const Reduction *r, Expr *sum, Expr *term)
     return expr_apply(b->pool, r->op, sum, term, NULL);
 }
 
-static Stmt *set(Builder *b, int local, Expr *at, Expr *value)
+static Stmt *set(Builder *b, Slot slot, Expr *value)
 {
-    return build_stmt(b, (Stmt){.kind = STMT_SET, .index = local, .at = at, .value = value});
+    return build_stmt(b, (Stmt){.kind = STMT_SET, .index = slot.local, .at = slot.at, .value = value});
 }
 
-static Expr *get(Builder *b, int local, Expr *at)
+static Expr *get(Builder *b, Slot slot)
 {
-    return expr_local(b->pool, b->kernel->local.at[local].dtype, local, at);
+    return expr_local(b->pool, b->kernel->local.at[slot.local].dtype, slot.local, slot.at);
 }
 
 /* ---- leaves of the tile walk ---------------------------------------------------------------------------- */
@@ -46,17 +78,33 @@ static Expr *get(Builder *b, int local, Expr *at)
 static Stmt *clear_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
-    (void)tile;
-    return set(b, x->accumulator[piece], slot, identity(b, x->reduction, x->term->dtype));
+    return set(b, accumulator(b, x, tile, piece, slot), identity(b, x->reduction, x->term->dtype));
 }
 
 static Stmt *term_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
-    (void)tile;
-    Expr *sum = get(b, x->accumulator[piece], slot);
-    return set(b, x->accumulator[piece], slot,
-               accumulate(b, x->reduction, sum, build_substitute(b, x->term)));
+    Slot sum = accumulator(b, x, tile, piece, slot);
+    return set(b, sum, accumulate(b, x->reduction, get(b, sum), build_substitute(b, x->term)));
+}
+
+/* Between the block in memory and the tile in registers. */
+static Stmt *fetch_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
+{
+    Reducer tile_sum = *(const Reducer *)context, block_sum = tile_sum;
+    tile_sum.in_memory = false;
+    block_sum.in_memory = true;
+    return set(b, accumulator(b, &tile_sum, tile, piece, slot),
+               get(b, accumulator(b, &block_sum, tile, piece, slot)));
+}
+
+static Stmt *put_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
+{
+    Reducer tile_sum = *(const Reducer *)context, block_sum = tile_sum;
+    tile_sum.in_memory = false;
+    block_sum.in_memory = true;
+    return set(b, accumulator(b, &block_sum, tile, piece, slot),
+               get(b, accumulator(b, &tile_sum, tile, piece, slot)));
 }
 
 static Expr *reduced_to_local(Exprs *pool, Expr *e, void *context)
@@ -69,8 +117,7 @@ static Stmt *result_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, vo
 {
     const Reducer *x = context;
     Stmt *all = NULL;
-    (void)tile;
-    Expr *result = get(b, x->accumulator[piece], slot);
+    Expr *result = get(b, accumulator(b, x, tile, piece, slot));
     for (int i = 0; i < b->compute->store.count; i++) {
         const ComputeStore *s = &b->compute->store.at[i];
         Expr *value = build_substitute(b, expr_rewrite(b->pool, s->value, reduced_to_local, result));
@@ -82,31 +129,24 @@ static Stmt *result_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, vo
     return all;
 }
 
-static Expr *stack_slot(Builder *b, const Tile *tile, int piece, Expr *slot, Expr *level)
-{
-    return expr_add(b->pool, expr_mul(b->pool, level, build_int(b, tile_slots(tile, piece))), slot);
-}
-
 static Stmt *merge_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
-    Expr *older = get(b, x->stack[piece], stack_slot(b, tile, piece, slot, x->number));
-    Expr *sum = expr_apply(b->pool, x->reduction->op, older, get(b, x->accumulator[piece], slot), NULL);
-    return set(b, x->accumulator[piece], slot, sum);
+    Slot sum = accumulator(b, x, tile, piece, slot);
+    Expr *older = get(b, stack_of(b, x, tile, piece, slot));
+    return set(b, sum, expr_apply(b->pool, x->reduction->op, older, get(b, sum), NULL));
 }
 
 static Stmt *push_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
-    return set(b, x->stack[piece], stack_slot(b, tile, piece, slot, x->number),
-               get(b, x->accumulator[piece], slot));
+    return set(b, stack_of(b, x, tile, piece, slot), get(b, accumulator(b, x, tile, piece, slot)));
 }
 
 static Stmt *pop_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
-    return set(b, x->accumulator[piece], slot,
-               get(b, x->stack[piece], stack_slot(b, tile, piece, slot, x->number)));
+    return set(b, accumulator(b, x, tile, piece, slot), get(b, stack_of(b, x, tile, piece, slot)));
 }
 
 /* ---- loops ---------------------------------------------------------------------------------------------- */
@@ -124,25 +164,69 @@ static Stmt *around(Builder *b, const Reduction *r, int first, int last, Stmt *b
     return body;
 }
 
-static Stmt *chain(Builder *b, const Tile *tile, Reducer *x, int first)
+/* A whole chain on one tile. */
+static Stmt *chain(Builder *b, const Tile *tile, Reducer *x)
 {
     Stmt *all = build_tile(b, tile, clear_leaf, x);
-    build_append(&all, around(b, x->reduction, first, x->reduction->axes, build_tile(b, tile, term_leaf, x)));
+    build_append(&all,
+                 around(b, x->reduction, x->first, x->reduction->axes, build_tile(b, tile, term_leaf, x)));
     return all;
 }
+
+/* ---- a chain in blocks: its first axes run outside the tiles ----------------------------------------------- */
+
+typedef struct Walk { /* one leaf for every tile */
+    Reducer *reducer;
+    TileLeaf *leaf;
+} Walk;
+
+static Stmt *walk_body(Builder *b, const Tile *tile, void *context)
+{
+    const Walk *w = context;
+    return build_tile(b, tile, w->leaf, w->reducer);
+}
+
+static Stmt *walk(Builder *b, Reducer *x, TileLeaf *leaf)
+{
+    Walk w = {x, leaf};
+    return build_tiles(b, walk_body, &w);
+}
+
+static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)
+{
+    Reducer x = *(Reducer *)context;
+    Stmt *all = build_tile(b, tile, fetch_leaf, &x);
+    x.in_memory = false;
+    build_append(&all, around(b, x.reduction, x.first + b->schedule->blocked, x.reduction->axes,
+                              build_tile(b, tile, term_leaf, &x)));
+    build_append(&all, build_tile(b, tile, put_leaf, &x));
+    return all;
+}
+
+static Stmt *blocked_chain(Builder *b, Reducer *x)
+{
+    Stmt *all = walk(b, x, clear_leaf);
+    build_append(&all, around(b, x->reduction, x->first, x->first + b->schedule->blocked,
+                              build_tiles(b, continue_chain, x)));
+    return all;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------------------------ */
+
+static Slot lane_slot(const Reducer *x, Expr *lane) { return (Slot){x->lanes, lane}; }
 
 /* Term i goes to lane i mod 16; `lane` is the place within the row of 16 that starts at `start`. */
 static Stmt *lane_step(Builder *b, const Reducer *x, int axis, Expr *start, Expr *lane)
 {
+    Slot sum = lane_slot(x, lane);
     Expr *kept = b->with[axis];
     b->with[axis] = expr_add(b->pool, start, lane);
-    Stmt *step = set(b, x->lanes, lane,
-                     accumulate(b, x->reduction, get(b, x->lanes, lane), build_substitute(b, x->term)));
+    Stmt *step = set(b, sum, accumulate(b, x->reduction, get(b, sum), build_substitute(b, x->term)));
     b->with[axis] = kept;
     return step;
 }
 
-/* The lanes [offset, offset + count) of one row, as vectors of powers of two. */
+/* The first `count` lanes of one row, as vectors of powers of two. */
 static Stmt *lane_row(Builder *b, const Reducer *x, int axis, Expr *start, int64_t count)
 {
     Stmt *all = NULL;
@@ -166,13 +250,13 @@ static Stmt *add_halves(Builder *b, const Reducer *x, int half)
     int loop = half > 1 ? build_axis(b, size_of(half)) : -1;
     Expr *low = loop >= 0 ? expr_axis(b->pool, loop) : build_int(b, 0);
     Expr *high = expr_add(b->pool, low, build_int(b, half));
-    Expr *sum = expr_apply(b->pool, x->reduction->op, get(b, x->lanes, low), get(b, x->lanes, high), NULL);
-    Stmt *step = set(b, x->lanes, low, sum);
+    Expr *first = get(b, lane_slot(x, low)), *second = get(b, lane_slot(x, high));
+    Stmt *step = set(b, lane_slot(x, low), expr_apply(b->pool, x->reduction->op, first, second, NULL));
     return loop >= 0 ? build_for(b, LOOP_VECTOR, loop, build_int(b, half), step) : step;
 }
 
 /* One output element, reduced along one axis by lanes; the sum goes to the accumulator. */
-static Stmt *lanes(Builder *b, const Tile *tile, Reducer *x)
+static Stmt *reduce_lanes(Builder *b, const Tile *tile, Reducer *x)
 {
     const Reduction *r = x->reduction;
     int axis = r->axis[r->axes - 1];
@@ -182,8 +266,8 @@ static Stmt *lanes(Builder *b, const Tile *tile, Reducer *x)
     Expr *row_length = build_int(b, TREE_LANE_COUNT), *nothing = identity(b, r, x->term->dtype);
     x->lanes = build_local(b, "lanes", x->term->dtype, TREE_LANE_COUNT);
     int clear = build_axis(b, size_of(TREE_LANE_COUNT));
-    build_append(&all, build_for(b, LOOP_VECTOR, clear, row_length,
-                                 set(b, x->lanes, expr_axis(pool, clear), nothing)));
+    Stmt *cleared = set(b, lane_slot(x, expr_axis(pool, clear)), nothing);
+    build_append(&all, build_for(b, LOOP_VECTOR, clear, row_length, cleared));
 
     Size rows = {extent.power ? -1 : extent.count / TREE_LANE_COUNT, 0};
     Expr *whole = expr_div(pool, expr_size(pool, extent), row_length);
@@ -192,28 +276,54 @@ static Stmt *lanes(Builder *b, const Tile *tile, Reducer *x)
         Stmt *step = lane_row(b, x, axis, expr_mul(pool, expr_axis(pool, row), row_length), TREE_LANE_COUNT);
         build_append(&all, build_for(b, LOOP_SERIAL, row, whole, step));
     }
+    Expr *rest_start = expr_mul(pool, whole, row_length);
     if (extent.power == 0) {
-        build_append(&all,
-                     lane_row(b, x, axis, build_int(b, extent.count / TREE_LANE_COUNT * TREE_LANE_COUNT),
-                              extent.count % TREE_LANE_COUNT));
+        build_append(&all, lane_row(b, x, axis, rest_start, extent.count % TREE_LANE_COUNT));
     } else {
         int rest = build_axis(b, size_of(TREE_LANE_COUNT));
-        Stmt *step = lane_step(b, x, axis, expr_mul(pool, whole, row_length), expr_axis(pool, rest));
+        Stmt *step = lane_step(b, x, axis, rest_start, expr_axis(pool, rest));
         build_append(
             &all, build_for(b, LOOP_SERIAL, rest, expr_mod(pool, expr_size(pool, extent), row_length), step));
     }
     for (int half = TREE_LANE_COUNT / 2; half > 0; half /= 2)
         build_append(&all, add_halves(b, x, half));
-    (void)tile;
-    build_append(&all, set(b, x->accumulator[0], build_int(b, 0), get(b, x->lanes, build_int(b, 0))));
+    Expr *zero = build_int(b, 0);
+    build_append(&all, set(b, accumulator(b, x, tile, 0, zero), get(b, lane_slot(x, zero))));
     return all;
 }
 
-/* Pairwise over the leaves in the order of a binary counter: after leaf i, as many pairs are complete as i + 1 has trailing
-   zeros; level l of the stack holds the sum of 2^l leaves. */
-static Stmt *leaves(Builder *b, const Tile *tile, Reducer *x)
+/* ---- leaves, pairwise ------------------------------------------------------------------------------------- */
+
+typedef Stmt *Everywhere(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf);
+
+static Stmt *on_tile(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
+{
+    return build_tile(b, tile, leaf, x);
+}
+
+static Stmt *on_block(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
+{
+    (void)tile;
+    return walk(b, x, leaf);
+}
+
+static int levels_for(const Expr *count)
+{
+    int64_t leaves;
+    if (!expr_is_int(count, &leaves))
+        return MOST_LEVELS;
+    int levels = 1;
+    for (; leaves > 1; leaves /= 2)
+        levels++;
+    return levels;
+}
+
+/* In the order of a binary counter: after leaf i, as many pairs are complete as i + 1 has trailing zeros; level l of the
+   stack holds the sum of 2^l leaves. tile is NULL if each leaf is a chain in blocks. */
+static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
 {
     const Reduction *r = x->reduction;
+    Everywhere *everywhere = tile ? on_tile : on_block;
     Exprs *pool = b->pool;
     Expr *leaf = build_int(b, 0), *count = build_int(b, 1), *one = build_int(b, 1);
     for (int i = 0; i < r->leaf; i++) {
@@ -221,52 +331,63 @@ static Stmt *leaves(Builder *b, const Tile *tile, Reducer *x)
         leaf = expr_add(pool, expr_mul(pool, leaf, extent), expr_axis(pool, r->axis[i]));
         count = expr_mul(pool, count, extent);
     }
-    for (int p = 0; p < tile->pieces; p++) {
-        const char *name = arena_printf(b->arena, "stack%d", tile->piece[p].lanes);
-        x->stack[p] = build_local(b, name, x->term->dtype, LEVELS * tile_slots(tile, p));
-    }
-    Stmt *body = r->inner == TREE_LANES ? lanes(b, tile, x) : chain(b, tile, x, r->leaf);
+    x->levels = levels_for(count);
+    Stmt *body = NULL;
+    if (!tile)
+        body = blocked_chain(b, x);
+    else
+        body = r->inner == TREE_LANES ? reduce_lanes(b, tile, x) : chain(b, tile, x);
     Expr *complete = expr_apply(pool, SCALAR_CTZ, expr_add(pool, leaf, one), NULL, NULL);
-    int level = build_axis(b, size_of(LEVELS));
+    int level = build_axis(b, size_of(x->levels));
     x->number = expr_axis(pool, level);
-    build_append(&body, build_for(b, LOOP_SERIAL, level, complete, build_tile(b, tile, merge_leaf, x)));
+    build_append(&body, build_for(b, LOOP_SERIAL, level, complete, everywhere(b, tile, x, merge_leaf)));
     x->number = complete;
-    build_append(&body, build_tile(b, tile, push_leaf, x));
+    build_append(&body, everywhere(b, tile, x, push_leaf));
     Stmt *all = around(b, r, 0, r->leaf, body);
 
     Expr *lowest = expr_apply(pool, SCALAR_CTZ, count, NULL, NULL);
     x->number = lowest;
-    build_append(&all, build_tile(b, tile, pop_leaf, x));
-    int high = build_axis(b, size_of(LEVELS));
+    build_append(&all, everywhere(b, tile, x, pop_leaf));
+    int high = build_axis(b, size_of(x->levels));
     x->number = expr_axis(pool, high);
     Expr *bit = expr_apply(pool, SCALAR_AND, expr_apply(pool, SCALAR_SHR, count, x->number, NULL), one, NULL);
-    Expr *set_bit = expr_apply(pool, SCALAR_AND, expr_apply(pool, SCALAR_EQ, bit, one, NULL),
-                               expr_apply(pool, SCALAR_LT, lowest, x->number, NULL), NULL);
+    Expr *is_set = expr_apply(pool, SCALAR_EQ, bit, one, NULL), *above = expr_less(pool, lowest, x->number);
+    Expr *pending = expr_apply(pool, SCALAR_AND, is_set, above, NULL);
     Stmt *more =
-        build_stmt(b, (Stmt){.kind = STMT_IF, .value = set_bit, .body = build_tile(b, tile, merge_leaf, x)});
-    build_append(&all, build_for(b, LOOP_SERIAL, high, build_int(b, LEVELS), more));
+        build_stmt(b, (Stmt){.kind = STMT_IF, .value = pending, .body = everywhere(b, tile, x, merge_leaf)});
+    build_append(&all, build_for(b, LOOP_SERIAL, high, build_int(b, x->levels), more));
     return all;
 }
 
-Stmt *build_reduction(Builder *b, const Tile *tile)
+/* ---- the reduction ---------------------------------------------------------------------------------------- */
+
+static Stmt *one_tile(Builder *b, const Tile *tile, void *context)
 {
-    Reducer x = {.reduction = b->compute->reduce->reduction, .term = b->compute->reduce->arg[0]};
-    for (int p = 0; p < tile->pieces; p++) {
-        const char *name = arena_printf(b->arena, "sum%d", tile->piece[p].lanes);
-        x.accumulator[p] = build_local(b, name, x.term->dtype, tile_slots(tile, p));
-    }
+    Reducer *x = context;
     Stmt *all = NULL;
-    switch (x.reduction->tree) {
+    switch (x->reduction->tree) {
     case TREE_CHAIN:
-        all = chain(b, tile, &x, 0);
+        all = chain(b, tile, x);
         break;
     case TREE_LANES:
-        all = lanes(b, tile, &x);
+        all = reduce_lanes(b, tile, x);
         break;
     case TREE_LEAVES:
-        all = leaves(b, tile, &x);
+        all = reduce_leaves(b, tile, x);
         break;
     }
-    build_append(&all, build_tile(b, tile, result_leaf, &x));
+    build_append(&all, build_tile(b, tile, result_leaf, x));
+    return all;
+}
+
+Stmt *build_reduction(Builder *b)
+{
+    Reducer x = {.reduction = b->compute->reduce->reduction, .term = b->compute->reduce->arg[0]};
+    x.first = x.reduction->tree == TREE_LEAVES ? x.reduction->leaf : 0;
+    if (!b->schedule->blocked)
+        return build_tiles(b, one_tile, &x);
+    x.in_memory = true;
+    Stmt *all = x.reduction->tree == TREE_LEAVES ? reduce_leaves(b, NULL, &x) : blocked_chain(b, &x);
+    build_append(&all, walk(b, &x, result_leaf));
     return all;
 }

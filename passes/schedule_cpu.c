@@ -6,7 +6,8 @@
 
 enum {
     FEW_PANELS = 8, /* fewer column panels than this do not feed the threads */
-    ENOUGH_ITEMS = 64
+    ENOUGH_ITEMS = 64,
+    FEW_ITEMS = 8 /* enough for the threads where an item should be large */
 };
 
 static bool is_const(const Compute *c, int axis) { return c->axis.at[axis].extent.power == 0; }
@@ -194,12 +195,41 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
         move_first(s, growing);
 }
 
+static bool may_be_item(const Compute *c, const Schedule *s)
+{
+    return s->items < s->outputs && (s->items == 0 || is_const(c, s->order[s->items]));
+}
+
 static void choose_items(const Compilation *p, const Compute *c, Schedule *s)
 {
     int64_t items = 1;
-    while (s->items < s->outputs && items < ENOUGH_ITEMS &&
-           (s->items == 0 || is_const(c, s->order[s->items])))
+    while (items < ENOUGH_ITEMS && may_be_item(c, s))
         items *= tiles_of(p, c, s, s->order[s->items++]);
+}
+
+/* A chain over the samples first: each tile would stream all of them through the cache. Instead the tiles of an item take
+   turns on one sample, and their accumulators wait in the near cache. Returns whether that suits. */
+static bool block_contraction(const Compilation *p, const Compute *c, Schedule *s)
+{
+    const Reduction *r = c->reduce->reduction;
+    int first = r->tree == TREE_LEAVES ? r->leaf : 0;
+    if (r->axes - first < 2 || (is_const(c, r->axis[first]) && !c->axis.at[r->axis[first]].dynamic))
+        return false;
+    int64_t items = 1, block = 1;
+    while (items < FEW_ITEMS && may_be_item(c, s))
+        items *= tiles_of(p, c, s, s->order[s->items++]);
+    for (int i = s->outputs - 1; i >= s->items; i--) {
+        if (!is_const(c, s->order[i]))
+            return false;
+        block *= tiles_of(p, c, s, s->order[i]);
+    }
+    for (int a = 0; a < s->outputs; a++)
+        block *= s->tile[a];
+    if (s->items == s->outputs || block > p->target->l1_bytes / 4 / 4)
+        return false;
+    s->inner = s->outputs - s->items;
+    s->blocked = 1;
+    return true;
 }
 
 static Schedule schedule(const Compilation *p, const Compute *c)
@@ -214,6 +244,9 @@ static Schedule schedule(const Compilation *p, const Compute *c)
     } else if (r->fma) {
         tile_contraction(p, c, &s);
         order_contraction(p, c, &s);
+        if (block_contraction(p, c, &s))
+            return s;
+        s.items = 0;
     } else {
         vectorize_last(p, c, &s, 2);
     }
