@@ -13,8 +13,7 @@ typedef struct Linear {
     int64_t constant;
 } Linear;
 
-/* ---- sums
- * --------------------------------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------------------------------------- */
 
 static void linear_remove(Linear *l, int i)
 {
@@ -151,8 +150,7 @@ Expr *expr_mul(Exprs *pool, Expr *a, Expr *b)
     return linear_expr(pool, &product);
 }
 
-/* ---- bounds: polynomials in the batch
- * ----------------------------------------------------------------------- */
+/* ---- bounds: polynomials in the batch ------------------------------------------------------------------ */
 
 typedef struct Bound {
     int64_t at[POWERS]; /* at[p] · batch^p */
@@ -289,8 +287,7 @@ Expr *expr_and(Exprs *pool, Expr *a, Expr *b)
     return expr_apply(pool, SCALAR_AND, a, b, NULL);
 }
 
-/* ---- division
- * ----------------------------------------------------------------------------------------------- */
+/* ---- division ------------------------------------------------------------------------------------------ */
 
 /* atom = batch^power · rest; NULL if it has not so many factors. */
 static Expr *without_batch(Exprs *pool, Expr *atom, int power)
@@ -384,8 +381,7 @@ Expr *expr_mod(Exprs *pool, Expr *a, Expr *b)
     return expr_node(pool, SCALAR_MOD, linear_expr(pool, &rest), b);
 }
 
-/* ---- strides
- * ------------------------------------------------------------------------------------------------ */
+/* ---- strides ------------------------------------------------------------------------------------------- */
 
 bool expr_stride(const Expr *e, int axis, int64_t *stride)
 {

@@ -45,8 +45,7 @@ Graph *graph_new(Model *model, const char *name)
     return graph;
 }
 
-/* ---- equal nodes are one
- * ------------------------------------------------------------------------------------ */
+/* ---- equal nodes are one ------------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -134,8 +133,7 @@ Node *graph_add(Graph *graph, Node node)
     return made;
 }
 
-/* ---- shorthands
- * --------------------------------------------------------------------------------------------- */
+/* ---- shorthands ---------------------------------------------------------------------------------------- */
 
 static Node *sure(Node *node)
 {

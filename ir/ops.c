@@ -49,8 +49,7 @@ const char *op_attr_name(OpKind op, int attr, int *length)
     return at;
 }
 
-/* ---- refusals
- * ----------------------------------------------------------------------------------------------- */
+/* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static _Thread_local char why[600];
 
@@ -92,8 +91,7 @@ bool graph_infer(const Node *node, Type *type)
     return true;
 }
 
-/* ---- rows without a function
- * -------------------------------------------------------------------------------- */
+/* ---- rows without a function --------------------------------------------------------------------------- */
 
 void no_gradient(Graph *graph, Node *node, Node *dy, Node **dx)
 {
@@ -111,8 +109,7 @@ Expr *no_define(Definer *d, const Node *node, Expr *const *at)
     return expr_int(d->pool, DTYPE_I64, 0);
 }
 
-/* ---- what definitions share
- * --------------------------------------------------------------------------------- */
+/* ---- what definitions share ---------------------------------------------------------------------------- */
 
 Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Expr *otherwise)
 {

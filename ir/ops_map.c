@@ -70,8 +70,7 @@ bool infer_same(const Node *node, Type *type)
 
 Expr *define_same(Definer *d, const Node *node, Expr *const *at) { return d->read(d, node->in[0], at); }
 
-/* ---- derivatives
- * -------------------------------------------------------------------------------------------- */
+/* ---- derivatives --------------------------------------------------------------------------------------- */
 
 static Node *number(Graph *g, const Node *like, double value) { return graph_const(g, like->type, value); }
 

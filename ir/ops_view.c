@@ -23,8 +23,7 @@ bool axes_valid(const Ints *axes, int rank)
     return true;
 }
 
-/* ---- reshape
- * ------------------------------------------------------------------------------------------------ */
+/* ---- reshape ------------------------------------------------------------------------------------------- */
 
 bool infer_reshape(const Node *node, Type *type)
 {
@@ -68,8 +67,7 @@ Expr *define_reshape(Definer *d, const Node *node, Expr *const *at)
 
 void grad_reshape(Graph *g, Node *n, Node *dy, Node **dx) { dx[0] = graph_reshape(g, dy, n->in[0]->type); }
 
-/* ---- broadcast, transpose, reverse
- * -------------------------------------------------------------------------- */
+/* ---- broadcast, transpose, reverse --------------------------------------------------------------------- */
 
 bool infer_broadcast(const Node *node, Type *type)
 {
@@ -146,8 +144,7 @@ void grad_reverse(Graph *g, Node *n, Node *dy, Node **dx)
     dx[0] = graph_add(g, (Node){.op = OP_REVERSE, .in = {dy}, .attr = {n->attr[0]}});
 }
 
-/* ---- slice, pad, dilate: each other's transposes
- * ------------------------------------------------------------- */
+/* ---- slice, pad, dilate: each other's transposes ------------------------------------------------------- */
 
 /* y[i] = x[begin + i·step]; the result's sizes are given by the type (an axis with batch is taken whole). */
 bool infer_slice(const Node *node, Type *type)
@@ -274,8 +271,7 @@ void grad_dilate(Graph *g, Node *n, Node *dy, Node **dx)
         graph_add(g, (Node){.op = OP_SLICE, .in = {dy}, .type = n->in[0]->type, .attr = {begin, n->attr[0]}});
 }
 
-/* ---- windows
- * ------------------------------------------------------------------------------------------------ */
+/* ---- windows ------------------------------------------------------------------------------------------- */
 
 /* The number of windows along an axis; 0 if none fits. Shared with fold. */
 static int64_t window_count(int64_t extent, int64_t size, int64_t stride, int64_t dilation)

@@ -225,7 +225,7 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
     }
     for (int a = 0; a < s->outputs; a++)
         block *= s->tile[a];
-    if (s->items == s->outputs || block > p->target->l1_bytes / 4 / 4)
+    if (s->items == s->outputs || block > p->target->l1_bytes / 2 / 4)
         return false;
     s->inner = s->outputs - s->items;
     s->blocked = 1;
