@@ -185,7 +185,7 @@ static bool sample_waits(Predictor *predictor, const char *path, int64_t number)
     return predictor->waiting < predictor->machine.batch || run_waiting(predictor);
 }
 
-static bool take_array(Predictor *predictor, const NpyArray *array, const char *path)
+static bool take_samples(Predictor *predictor, const NpyArray *array, const char *path)
 {
     const PredictInput *input = &predictor->input[0];
     int64_t samples = samples_in(predictor, input, array);
@@ -203,7 +203,7 @@ static bool take_npy(Predictor *predictor, const char *path)
     bool done = npy_read(&array, path, predictor->fault);
     if (!done)
         return false;
-    done = take_array(predictor, &array, path);
+    done = take_samples(predictor, &array, path);
     free(array.value);
     return done;
 }

@@ -77,7 +77,7 @@ static bool read_offsets(JsonReader *reader, SafeTensor *tensor)
            json_count(reader, &tensor->end) && json_expect(reader, ']');
 }
 
-static bool check_size(JsonReader *reader, const SafeTensor *tensor, int bits)
+static bool check_tensor_bytes(JsonReader *reader, const SafeTensor *tensor, int bits)
 {
     int64_t count = 1;
     for (int i = 0; i < tensor->rank; i++)
@@ -125,7 +125,7 @@ static bool read_tensor(JsonReader *reader, SafeTensor *tensor)
         return false;
     if (has != HAS_ALL)
         return tensor_fault(reader, tensor, "lacks dtype, shape or data_offsets");
-    return check_size(reader, tensor, bits);
+    return check_tensor_bytes(reader, tensor, bits);
 }
 
 static bool read_entries(JsonReader *reader, SafeHeader *header)

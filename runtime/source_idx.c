@@ -125,7 +125,7 @@ static bool read_header(ByteStream *stream, IdxFile *idx, Fault *fault)
 }
 
 /* Before anything is allocated: can the file hold what its header says? */
-static bool check_size(const ByteStream *stream, const IdxFile *idx, Fault *fault)
+static bool check_idx_size(const ByteStream *stream, const IdxFile *idx, Fault *fault)
 {
     int64_t most = stream->file.bytes - stream->offset;
     if (stream->packed && !checked_multiply(stream->file.bytes, GZIP_MOST_RATIO, &most))
@@ -142,7 +142,7 @@ static bool check_size(const ByteStream *stream, const IdxFile *idx, Fault *faul
 static bool read_values(ByteStream *stream, IdxFile *idx, DataSet *set, Fault *fault)
 {
     unsigned char beyond;
-    if (!read_header(stream, idx, fault) || !check_size(stream, idx, fault))
+    if (!read_header(stream, idx, fault) || !check_idx_size(stream, idx, fault))
         return false;
     idx->origin = stream->offset;
     unsigned char *value = dataset_allocate(set, idx->bytes, stream->file.path, fault);
