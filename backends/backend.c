@@ -1,4 +1,5 @@
 #include "backend.h"
+#include "c.h"
 #include "interp.h"
 #include "llvm_emit.h"
 #include "output.h"
@@ -11,6 +12,8 @@ const Backend backend_list[] = {
     {"obj", ".o", "an object file, to be linked with libnetrt.a", llvm_emit_object, true},
     {"asm", ".s", "assembly", llvm_emit_assembly, false},
     {"llvm", ".ll", "LLVM IR, optimised", llvm_emit_text, false},
+    {"c", ".c", "C, with the runtime's source beside it; its first lines have the command that builds it",
+     c_emit, false},
 };
 const int backend_count = sizeof backend_list / sizeof *backend_list;
 

@@ -70,7 +70,7 @@ static Expr *with_sign(Exprs *pool, Expr *value, Expr *sign)
     return expr_bitcast(pool, either(pool, expr_bitcast(pool, value, DTYPE_U32), bit), DTYPE_F32);
 }
 
-/* ---- max, min, relu -------------------------------------------------------------------------------- */
+/* ---- max, min, relu ------------------------------------------------------------------------------------ */
 
 static Expr *extreme(Exprs *pool, Expr *a, Expr *b, Expr *better)
 {
@@ -95,7 +95,7 @@ Expr *expand_relu(Exprs *pool, Expr **operand)
     return choose(pool, less(pool, operand[0], zero), zero, operand[0]);
 }
 
-/* ---- exp, tanh, erf: e^x = 2^n (1 + p) ------------------------------------------------------------- */
+/* ---- exp, tanh, erf: e^x = 2^n (1 + p) ----------------------------------------------------------------- */
 
 #define MAGIC 0x1.8p23
 #define LOG2_E 0x1.715476p+0
@@ -175,7 +175,7 @@ Expr *expand_erf(Exprs *pool, Expr **operand)
     return choose(pool, less(pool, t, real(pool, x, 0.925)), near, with_sign(pool, far, x));
 }
 
-/* ---- log: x = 2^e m -------------------------------------------------------------------------------- */
+/* ---- log: x = 2^e m ------------------------------------------------------------------------------------ */
 
 typedef struct Parts {
     Expr *m, *e; /* f32 */
@@ -213,7 +213,7 @@ Expr *expand_log(Exprs *pool, Expr **operand)
     return choose(pool, expr_apply(pool, SCALAR_LE, x, zero, NULL), pole, y);
 }
 
-/* ---- sin, cos: x = n π/2 + r ----------------------------------------------------------------------- */
+/* ---- sin, cos: x = n π/2 + r --------------------------------------------------------------------------- */
 
 #define WIDE_MAGIC 0x1.8p52
 #define HALF_PI_HIGH 0x1.921fb54442d18p+0
@@ -272,7 +272,7 @@ Expr *expand_cos(Exprs *pool, Expr **operand)
     return sine(pool, turn_of(pool, operand[0]), 1);
 }
 
-/* ---- pow: 2^(y log2 |x|), in f64 ------------------------------------------------------------------- */
+/* ---- pow: 2^(y log2 |x|), in f64 ----------------------------------------------------------------------- */
 
 static Expr *log2_wide(Exprs *pool, Expr *x)
 {

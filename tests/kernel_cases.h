@@ -4,7 +4,6 @@
 #ifndef NETC_KERNEL_CASES_H
 #define NETC_KERNEL_CASES_H
 
-#include "expr_index.h"
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -112,10 +111,12 @@ static Expr *case_apply(Kernel *k, ScalarOp op, Expr *a, Expr *b)
 
 static Expr *case_vector(Kernel *k, Expr *at, int lanes) { return expr_ramp(k->pool, at, 1, lanes); }
 
-/* e as a tree: its shared parts become temps, whose LETs are added at `tail`; `uses` and `made` go by id. */
+/* e as a tree: its shared parts become temps, whose LETs are added at `tail`; `uses` and `made` go by id. A shared ramp or
+   splat stays where it is used, and its operand becomes a temp. */
 static void case_count_uses(const Expr *e, int *uses)
 {
-    if (uses[e->id]++ == 0)
+    bool spread = e->kind == EXPR_RAMP || e->kind == EXPR_SPLAT;
+    if (uses[e->id]++ == 0 || spread)
         for (int i = 0; i < e->count; i++)
             case_count_uses(e->arg[i], uses);
 }
@@ -130,7 +131,8 @@ static Expr *case_tree(KernelCase *c, Expr *e, const int *uses, Expr **made, Stm
         arg[i] = case_tree(c, e->arg[i], uses, made, tail);
     if (memcmp(arg, e->arg, sizeof arg))
         tree = expr_rebuild(k->pool, e, arg);
-    if (uses[e->id] > 1 && e->count) {
+    bool spread = e->kind == EXPR_RAMP || e->kind == EXPR_SPLAT;
+    if (uses[e->id] > 1 && e->count && !spread) {
         int temp = case_temp(c, tree);
         **tail = case_let(k, temp, tree);
         *tail = &(**tail)->next;
