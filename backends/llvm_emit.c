@@ -6,7 +6,8 @@
 
 static LlvmOptions llvm_options(const Program *program, const BackendOptions *options)
 {
-    LlvmOptions own = {program->target, options->level, options->verify, options->diag};
+    LlvmOptions own = {
+        .target = program->target, .level = options->level, .verify = options->verify, .diag = options->diag};
 #ifndef NDEBUG
     own.verify = true;
 #endif
@@ -24,8 +25,9 @@ static bool print_module(LlvmModule *module, Text *text)
 
 static int make(const Program *program, const BackendOptions *options, Maker *maker, Text *bytes)
 {
-    LlvmModule *module =
-        llvm_module_new(program->kernel.at, program->kernel.count, llvm_options(program, options));
+    LlvmOptions own = llvm_options(program, options);
+    own.names = maker == print_module;
+    LlvmModule *module = llvm_module_new(program->kernel.at, program->kernel.count, own);
     if (!module)
         return STATUS_MISSING;
     Text descriptor = {NULL, 0, 0};

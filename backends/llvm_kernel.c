@@ -16,6 +16,14 @@ static LLVMBasicBlockRef new_block(KernelBuilder *b, const char *name)
     return LLVMAppendBasicBlockInContext(b->context, b->function, name);
 }
 
+/* The names that kernel_print uses; LLVM forgets them unless the module is to be read. */
+static void set_name(LLVMValueRef value, char kind, int index)
+{
+    char name[16];
+    int length = snprintf(name, sizeof name, "%c%d", kind, index);
+    LLVMSetValueName2(value, name, (size_t)length);
+}
+
 static void build_block(KernelBuilder *b, const Stmt *first);
 
 /* axis from begin below end: tested once before, then at the end of each round. */
@@ -27,7 +35,8 @@ static void build_loop(KernelBuilder *b, int axis, LLVMValueRef begin, LLVMValue
     LLVMBuildCondBr(b->builder, LLVMBuildICmp(b->builder, LLVMIntSLT, begin, end, ""), loop, after);
 
     LLVMPositionBuilderAtEnd(b->builder, loop);
-    LLVMValueRef variable = LLVMBuildPhi(b->builder, index, "axis");
+    LLVMValueRef variable = LLVMBuildPhi(b->builder, index, "");
+    set_name(variable, 'i', axis);
     b->axis[axis] = variable;
     build_block(b, body);
     LLVMValueRef next = LLVMBuildNSWAdd(b->builder, variable, llvm_const_index(b, 1), "");
@@ -61,6 +70,8 @@ static void build_statement(KernelBuilder *b, const Stmt *s)
         break;
     case STMT_LET:
         b->temp[s->index] = llvm_build_expr(b, s->value);
+        if (LLVMIsAInstruction(b->temp[s->index]))
+            set_name(b->temp[s->index], 't', s->index);
         b->let[s->index] = s->value;
         b->natural[s->index] = llvm_is_natural(b, s->value);
         break;
@@ -138,20 +149,22 @@ static void build_scopes(KernelBuilder *b)
     }
 }
 
-static LLVMValueRef load_parameter(KernelBuilder *b, int parameter, LLVMTypeRef type, int i)
+static LLVMValueRef load_parameter(KernelBuilder *b, int parameter, LLVMTypeRef type, char kind, int i)
 {
     LLVMValueRef at = llvm_const_index(b, i);
     LLVMValueRef address =
         LLVMBuildInBoundsGEP2(b->builder, type, LLVMGetParam(b->function, (unsigned)parameter), &at, 1, "");
-    return LLVMBuildLoad2(b->builder, type, address, "");
+    LLVMValueRef value = LLVMBuildLoad2(b->builder, type, address, "");
+    set_name(value, kind, i);
+    return value;
 }
 
 static void build_parameters(KernelBuilder *b)
 {
     for (int i = 0; i < b->kernel->buffer.count; i++)
-        b->buffer[i] = load_parameter(b, 0, LLVMPointerTypeInContext(b->context, 0), i);
+        b->buffer[i] = load_parameter(b, 0, LLVMPointerTypeInContext(b->context, 0), 'x', i);
     for (int i = 0; i < b->kernel->arguments; i++)
-        b->argument[i] = load_parameter(b, 1, LLVMInt64TypeInContext(b->context), i);
+        b->argument[i] = load_parameter(b, 1, LLVMInt64TypeInContext(b->context), 'a', i);
 }
 
 static void build_body(KernelBuilder *b)

@@ -108,6 +108,7 @@ LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions option
     LlvmModule *m = arena_alloc(arena, sizeof *m);
     *m = (LlvmModule){.arena = arena, .options = options, .context = LLVMContextCreate(), .machine = machine};
     LLVMContextSetDiagnosticHandler(m->context, handle_diagnostic, m);
+    LLVMContextSetDiscardValueNames(m->context, !options.names);
     m->module = LLVMModuleCreateWithNameInContext("netc", m->context);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
     LLVMSetModuleDataLayout(m->module, layout);

@@ -12,6 +12,7 @@ typedef struct LlvmOptions {
     const Target *target;
     int level;   /* 0 … 3 */
     bool verify; /* before and after optimising */
+    bool names;  /* values keep the names that kernel_print gives them, for people */
     Diagnostics *diag;
 } LlvmOptions;
 

@@ -51,7 +51,8 @@ static void make_object(void)
     list_add(arena, &kernel.buffer, ((KernelBuffer){DTYPE_F32, true, true}));
     Stmt store = {.kind = STMT_STORE, .at = at, .value = expr_apply(pool, SCALAR_ADD, x, x, NULL)};
     kernel.body = &store;
-    LlvmModule *module = llvm_module_new(kernels, 1, (LlvmOptions){target_native(), 2, true, &diag});
+    LlvmModule *module = llvm_module_new(
+        kernels, 1, (LlvmOptions){.target = target_native(), .level = 2, .verify = true, .diag = &diag});
     ck_assert_ptr_nonnull(module);
     llvm_module_add_main(module, "a \"descriptor\" with\n2 lines");
     ck_assert(llvm_module_optimize(module) && llvm_module_object(module, &object));

@@ -103,7 +103,7 @@ static Diagnostics diag;
 
 static void run_kernel(int level, void *const *buffers, int64_t batch_size, int64_t begin, int64_t end)
 {
-    LlvmOptions options = {target_native(), level, true, &diag};
+    LlvmOptions options = {.target = target_native(), .level = level, .verify = true, .diag = &diag};
     const char *fault = kernel_fault(kernel);
     ck_assert_msg(!fault, "%s", fault);
     LlvmJit *jit = llvm_jit_new(&kernel, 1, options);

@@ -25,7 +25,9 @@ START_TEST(same_bits_as_the_interpreter)
     interp_call(interp, 0, want.buffer, c->argument, 0, c->items);
     for (int t = 0; t < target_count; t++)
         for (int level = 0; level <= 3 && target_runs_here(&target_list[t]); level++) {
-            LlvmJit *jit = llvm_jit_new(&c->kernel, 1, (LlvmOptions){&target_list[t], level, true, &diag});
+            LlvmJit *jit = llvm_jit_new(
+                &c->kernel, 1,
+                (LlvmOptions){.target = &target_list[t], .level = level, .verify = true, .diag = &diag});
             ck_assert_ptr_nonnull(jit);
             case_fill(c, &got);
             for (int64_t begin = 0, end; begin < c->items; begin = end) {

@@ -89,8 +89,9 @@ START_TEST(accumulators_live_in_registers)
     ck_assert_msg(!fault, "%s", fault);
     for (int level = 1; level <= 3; level++) {
         Text assembly = {NULL, 0, 0};
-        LlvmModule *m =
-            llvm_module_new(&c->kernel, 1, (LlvmOptions){target_find(t->target), level, true, &diag});
+        LlvmModule *m = llvm_module_new(
+            &c->kernel, 1,
+            (LlvmOptions){.target = target_find(t->target), .level = level, .verify = true, .diag = &diag});
         ck_assert(m && llvm_module_optimize(m) && llvm_module_assembly(m, &assembly));
         const char *loop = between(arena, text_string(&assembly), t->fma);
         int fmas = occurrences(text_string(&assembly), t->fma), spills = occurrences(loop, t->stack);
@@ -105,11 +106,39 @@ START_TEST(accumulators_live_in_registers)
 }
 END_TEST
 
+/* What --emit=llvm prints is found again in what --emit=kernels prints. */
+START_TEST(ir_has_the_names_of_the_kernel)
+{
+    Arena *arena = arena_new();
+    Diagnostics diag = {.out = stderr};
+    KernelCase *c = make_tile(arena, &tiles[0]);
+    LlvmOptions options = {.target = target_find("x86-64-v3"), .level = 2, .names = true, .diag = &diag};
+    LlvmModule *m = llvm_module_new(&c->kernel, 1, options);
+    Text text = {NULL, 0, 0};
+    ck_assert(m && llvm_module_optimize(m));
+    llvm_module_print(m, &text);
+    static const char *const words[] = {"@kernel.tile(",
+                                        "%i0 = phi i64",
+                                        "%i1 = phi i64",
+                                        "%t0 = load <8 x float>, ptr",
+                                        "%x2 = load ptr",
+                                        "@llvm.fma.v8f32",
+                                        "target triple = \"x86_64-"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        ck_assert_msg(strstr(text_string(&text), words[i]) != NULL, "no '%s' in\n%s", words[i],
+                      text_string(&text));
+    text_free(&text);
+    llvm_module_free(m);
+    arena_free(arena);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("llvm_tile");
     TCase *cases = tcase_create("tile");
     tcase_add_loop_test(cases, accumulators_live_in_registers, 0, TILES);
+    tcase_add_test(cases, ir_has_the_names_of_the_kernel);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
