@@ -154,7 +154,11 @@ static Node *simplify_matmul(Rewrite *r, Node n)
     if (rank < 3 || b->op != OP_BROADCAST)
         return add(r, n);
     Node *matrix = b->in[0];
-    for (int d = 0; d < matrix->type.rank - 2; d++)
+    int lead = matrix->type.rank - 2;
+    if (lead < 0 || !size_equal(matrix->type.dim[lead], b->type.dim[rank - 2]) ||
+        !size_equal(matrix->type.dim[lead + 1], b->type.dim[rank - 1]))
+        return add(r, n); /* stretched within the matrix, too */
+    for (int d = 0; d < lead; d++)
         if (!size_is_one(matrix->type.dim[d]))
             return add(r, n);
     Type tall = {n.type.dtype, 2, {size_of(1), n.in[0]->type.dim[rank - 1]}};
