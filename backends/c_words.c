@@ -80,7 +80,8 @@ static const char *native_function(CVectors *v, const Native *native, const char
         }
         text_add(&body, ");\n");
     } else {
-        text_add(&body, "    $V y;\n    for (int i = 0; i < $L; i++)\n        y[i] = $E;\n    return y;\n");
+        text_add(&body,
+                 "    $V y = {0};\n    for (int i = 0; i < $L; i++)\n        y[i] = $E;\n    return y;\n");
     }
     text_add(&body, width >= 0 ? "#endif\n}\n" : "}\n");
     CMade made = {.dtype = dtype, .lanes = lanes, .scalar = scalar};
@@ -203,7 +204,7 @@ static const char *each_lane(CVectors *v, const char *scalar, ScalarOp op, CMade
     made.scalar = scalar;
     const char *name = arena_printf(arena, "%s_$V", scalar_info[op].name);
     const char *body = arena_printf(arena,
-                                    "INLINE $V %s(%s)\n{\n    $V y;\n    for (int i = 0; i < $L; i++)\n"
+                                    "INLINE $V %s(%s)\n{\n    $V y = {0};\n    for (int i = 0; i < $L; i++)\n"
                                     "        y[i] = $E;\n    return y;\n}\n",
                                     name, parameter[arity]);
     return call(v, c_vector_function(v, name, body, made), arity);
@@ -319,7 +320,7 @@ static const char *load_where(CVectors *v, DType dtype, int lanes)
     CMade made = {.dtype = dtype, .lanes = lanes};
     bool words = dtype != DTYPE_BOOL && dtype_info[dtype].bytes == 4;
     const char *one_by_one =
-        "    $V y;\n" EACH_LANE("y[i] = where[i] ? base[at + i]$G : otherwise[i];") "    return y;\n";
+        "    $V y = {0};\n" EACH_LANE("y[i] = where[i] ? base[at + i]$G : otherwise[i];") "    return y;\n";
     const char *native = "", *rest = one_by_one, *end = "";
     if (words && (lanes == 4 || lanes == 8)) {
         select_function(v, made);
@@ -362,12 +363,13 @@ static const char *const bodies[][2] = {
                                    "? INT32_MAX : (int32_t)bound;\n"
                                    "    return ($J){$A};\n}\n"},
     [VECTOR_LOAD] = {"load_$V", "INLINE $V load_$V(const $T *at)\n{\n    return *(const $U *)at;\n}\n"},
-    [VECTOR_GATHER] = {"gather_$V", "INLINE $V gather_$V(const $T *base, $X at)\n{\n    $V y;\n" EACH_LANE(
-                                        "y[i] = base[at[i]]$G;") "    return y;\n}\n"},
-    [VECTOR_GATHER_WHERE] =
-        {"gather_where_$V",
-         "INLINE $V gather_where_$V(const $T *base, $X at, $B where, $V otherwise)\n{\n    $V y;\n" EACH_LANE(
-             "y[i] = where[i] ? base[at[i]]$G : otherwise[i];") "    return y;\n}\n"},
+    [VECTOR_GATHER] = {"gather_$V",
+                       "INLINE $V gather_$V(const $T *base, $X at)\n{\n    $V y = {0};\n" EACH_LANE(
+                           "y[i] = base[at[i]]$G;") "    return y;\n}\n"},
+    [VECTOR_GATHER_WHERE] = {"gather_where_$V",
+                             "INLINE $V gather_where_$V(const $T *base, $X at, $B where, $V otherwise)\n{\n  "
+                             "  $V y = {0};\n" EACH_LANE(
+                                 "y[i] = where[i] ? base[at[i]]$G : otherwise[i];") "    return y;\n}\n"},
     [VECTOR_STORE] = {"store_$V", "INLINE void store_$V($T *at, $V value)\n{\n    *($U *)at = value;\n}\n"},
     [VECTOR_SCATTER] = {"scatter_$V", "INLINE void scatter_$V($T *base, $X at, $V value)\n{\n" EACH_LANE(
                                           "base[at[i]] = ($T)(value[i]$P);") "}\n"},

@@ -2,63 +2,9 @@
    the interpreter does. */
 #include "c.h"
 #include "clike.h"
+#include "compile_c.h"
 #include "interp.h"
 #include "kernel_cases.h"
-
-#include <check.h>
-#include <dlfcn.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern char **environ;
-
-typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
-
-static char folder[] = "/tmp/test_clike.XXXXXX";
-
-static const char *path_of(Arena *arena, const char *name)
-{
-    return arena_printf(arena, "%s/%s", folder, name);
-}
-
-static void write_file(const char *path, const Text *text)
-{
-    FILE *file = fopen(path, "w");
-    ck_assert(file && fwrite(text_string(text), 1, text->length, file) == text->length && !fclose(file));
-}
-
-/* The status of a command, its words separated by blanks. */
-static int run_words(Arena *arena, const char *command)
-{
-    char *words = arena_string(arena, command), *argv[64];
-    int count = 0;
-    for (char *rest = NULL, *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        ck_assert_int_lt(count, 63);
-        argv[count++] = word;
-    }
-    argv[count] = NULL;
-    pid_t child;
-    int status;
-    if (posix_spawnp(&child, argv[0], NULL, NULL, argv, environ) || waitpid(child, &status, 0) != child)
-        return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static bool is_installed(Arena *arena, const char *compiler)
-{
-    return run_words(arena, arena_printf(arena, "%s -E -x c -o /dev/null /dev/null", compiler)) == 0;
-}
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-
-static void remove_folder(void)
-{
-    Arena *arena = arena_new();
-    run_words(arena, arena_printf(arena, "rm -rf %s", folder));
-    arena_free(arena);
-}
 
 /* ---- same bits ---- */
 
@@ -94,11 +40,7 @@ static void interpret_cases(Arena *arena, Cases *cases)
         interp_call(interp, i, cases->want[i].buffer, cases->at[i]->argument, 0, cases->at[i]->items);
 }
 
-typedef struct Build {
-    const char *compiler, *level, *target;
-} Build;
-
-static const Build builds[] = {
+static const CompileRow builds[] = {
     {"gcc", "-O0", "native"},      {"gcc", "-O3", "native"}, {"clang-22", "-O3", "native"},
     {"clang-22", "-O0", "x86-64"}, {"gcc", "-O3", "x86-64"}, {"gcc", "-O3", "x86-64-v3"},
     {"clang", "-O3", "native"},
@@ -106,31 +48,20 @@ static const Build builds[] = {
 
 START_TEST(compiled_text_computes_the_interpreters_bits)
 {
-    Arena *arena = arena_new();
-    const char *compiler = builds[_i].compiler, *level = builds[_i].level;
-    const Target *target = target_find(builds[_i].target);
-    if (!target || !target_runs_here(target) || !is_installed(arena, compiler)) {
-        arena_free(arena);
+    const CompileRow *build = &builds[_i];
+    if (!compile_can(build))
         return;
-    }
+    Arena *arena = arena_new();
     Cases cases;
     interpret_cases(arena, &cases);
     Text text = {0};
     c_print_kernels(&text, arena, cases.kernel, CASE_COUNT);
-    const char *source = path_of(arena, "kernels.c"), *library = path_of(arena, "kernels.so");
-    write_file(source, &text);
-    const char *command = arena_printf(arena, "%s %s %s %s -Wall -Wextra -Werror -shared -fPIC -o %s %s -lm",
-                                       compiler, c_flags, level, target->flags, library, source);
-    ck_assert_msg(run_words(arena, command) == 0, "%s failed", command);
-    void *loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    ck_assert_msg(loaded, "%s", dlerror());
-    NetcKernel *const *kernels = dlsym(loaded, "netc_kernels");
-    ck_assert_ptr_nonnull(kernels);
+    NetcKernel *const *kernels = compile_load(arena, build, &text);
+    const char *how = arena_printf(arena, "%s %s %s", build->compiler, build->level, build->target);
     for (int i = 0; i < CASE_COUNT; i++) {
-        compare_case(cases.at[i], &cases.want[i], kernels[i], command);
+        compare_case(cases.at[i], &cases.want[i], kernels[i], how);
         case_free(cases.at[i], &cases.want[i]);
     }
-    dlclose(loaded);
     text_free(&text);
     arena_free(arena);
 }
@@ -138,10 +69,10 @@ END_TEST
 
 START_TEST(some_compiler_was_tried)
 {
-    Arena *arena = arena_new();
-    ck_assert(is_installed(arena, "gcc") || is_installed(arena, "clang-22") || is_installed(arena, "clang"));
-    ck_assert(target_runs_here(target_native()));
-    arena_free(arena);
+    bool any = false;
+    for (size_t i = 0; i < sizeof builds / sizeof *builds; i++)
+        any = any || compile_can(&builds[i]);
+    ck_assert(any);
 }
 END_TEST
 
@@ -255,7 +186,7 @@ int main(void)
     Suite *suite = suite_create("clike");
     TCase *cases = tcase_create("clike");
     tcase_set_timeout(cases, 120);
-    tcase_add_unchecked_fixture(cases, make_folder, remove_folder);
+    tcase_add_unchecked_fixture(cases, compile_open, compile_close);
     tcase_add_loop_test(cases, compiled_text_computes_the_interpreters_bits, 0,
                         sizeof builds / sizeof *builds);
     tcase_add_test(cases, some_compiler_was_tried);
