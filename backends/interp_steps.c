@@ -3,6 +3,9 @@
 #include <math.h>
 #include <string.h>
 #include <tgmath.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 /* ---- scalar functions ------------------------------------------------------------------------------ */
 
@@ -56,7 +59,7 @@ __extension__ typedef __int128 Wide; /* holds any product of two i64 */
 
 /* The function that contractions are made of, by the CPU's own instruction where there is one: same bits. */
 #ifdef __x86_64__
-#define FMA_STEP(name, T, fma)                                                                               \
+#define FMA_STEP(name, T, fma, ROW, load, fma_row, store)                                                    \
     __attribute__((target("avx2,fma"))) static const Step *name(const Step *step, Frame *frame)              \
     {                                                                                                        \
         typedef T __attribute__((may_alias)) Element;                                                        \
@@ -64,12 +67,16 @@ __extension__ typedef __int128 Wide; /* holds any product of two i64 */
         const Element *b = (const Element *)(frame->memory + step->b);                                       \
         const Element *c = (const Element *)(frame->memory + step->c);                                       \
         Element *to = (Element *)(frame->memory + step->to);                                                 \
-        for (int i = 0; i < step->lanes; i++)                                                                \
+        int i = 0;                                                                                           \
+        for (; i + ROW <= step->lanes; i += ROW)                                                             \
+            store((T *)to + i,                                                                               \
+                  fma_row(load((const T *)a + i), load((const T *)b + i), load((const T *)c + i)));          \
+        for (; i < step->lanes; i++)                                                                         \
             to[i] = fma(a[i], b[i], c[i]);                                                                   \
         return step + 1;                                                                                     \
     }
-FMA_STEP(step_fma_f32, float, __builtin_fmaf)
-FMA_STEP(step_fma_f64, double, __builtin_fma)
+FMA_STEP(step_fma_f32, float, __builtin_fmaf, 8, _mm256_loadu_ps, _mm256_fmadd_ps, _mm256_storeu_ps)
+FMA_STEP(step_fma_f64, double, __builtin_fma, 4, _mm256_loadu_pd, _mm256_fmadd_pd, _mm256_storeu_pd)
 #undef FMA_STEP
 
 static Run *step_fma(DType dtype)
