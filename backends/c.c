@@ -205,18 +205,13 @@ static void print_descriptor(Text *text, const Program *program)
 
 static void print_program(Text *text, const Program *program, const char *source)
 {
-    text_add(text, "/* ");
-    Text line = {0};
-    text_printf(&line, "the network %s, compiled by netc %s for %s", program->model->name, NETC_VERSION,
-                program->target->name);
-    clike_comment(text, text_string(&line));
-    text->length -= strlen(" */");
-    text_free(&line);
+    text_add(text, "/* The network ");
+    clike_comment_words(text, program->model->name);
+    text_printf(text, ", compiled by netc %s for %s:", NETC_VERSION, program->target->name);
     text_add(text, "\n\n   ");
     c_print_command(text, program->target, source);
-    text_add(
-        text,
-        "\n\n   This line builds it, with gcc or clang for cc and any -O: all give the same results. */\n");
+    text_add(text, "\n\n   builds it in its folder; with gcc or clang for cc, and any -O, the results are "
+                   "the same. */\n");
     text_add(text, includes);
     print_functions(text, program->arena, program->kernel.at, program->kernel.count);
     print_table(text, "static ", program->kernel.at, program->kernel.count);

@@ -77,15 +77,20 @@ void clike_line(Clike *w, const char *format, ...)
     end_line(w, begin, "");
 }
 
+void clike_comment_words(Text *text, const char *string)
+{
+    for (const char *c = string; *c; c++) {
+        char before = c > string ? c[-1] : ' ';
+        bool closes = (*c == '/' && before == '*') || (*c == '*' && before == '/');
+        bool plain = *c >= ' ' && *c <= '~' && *c != '\\' && !(*c == '?' && before == '?');
+        text_printf(text, "%s%c", closes ? " " : "", plain ? *c : *c == '\n' ? ' ' : '_');
+    }
+}
+
 void clike_comment(Text *text, const char *string)
 {
     text_add(text, "/* ");
-    for (const char *c = string; *c; c++) {
-        bool closes = (*c == '/' && c > string && c[-1] == '*') || (*c == '*' && c > string && c[-1] == '/');
-        bool trigraph = *c == '?' && c > string && c[-1] == '?';
-        bool plain = *c >= ' ' && *c <= '~' && *c != '\\' && !trigraph;
-        text_printf(text, "%s%c", closes ? " " : "", plain ? *c : *c == '\n' ? ' ' : '_');
-    }
+    clike_comment_words(text, string);
     text_add(text, " */");
 }
 

@@ -59,7 +59,8 @@ void clike_line(Clike *w, const char *format, ...) __attribute__((format(printf,
 void clike_expr(Clike *w, const Expr *e);
 void clike_constant(Text *text, DType dtype, double real, int64_t integer);
 
-/* `string` as a comment: printable, without an end of comment within. */
+/* `string` as what a comment can hold: printable, without a begin or an end of comment; and as a comment. */
+void clike_comment_words(Text *text, const char *string);
 void clike_comment(Text *text, const char *string);
 
 /* `name` as an identifier after `prefix`: letters, digits and _ stay, the rest becomes _ and a hash tells it apart. */
