@@ -159,6 +159,24 @@ static const char *read_string(DescriptorReader *reader)
     return string;
 }
 
+static const char *string_after(DescriptorReader *reader, const char *word)
+{
+    read_word(reader, word);
+    return read_string(reader);
+}
+
+static int64_t integer_after(DescriptorReader *reader, const char *word, int64_t least, int64_t most)
+{
+    read_word(reader, word);
+    return read_integer(reader, least, most);
+}
+
+static double real_after(DescriptorReader *reader, const char *word)
+{
+    read_word(reader, word);
+    return read_real(reader);
+}
+
 static int read_choice(DescriptorReader *reader, const char *const *word, int count)
 {
     for (int i = 0; i < count; i++)
@@ -175,18 +193,12 @@ static void read_model(DescriptorReader *reader, Description *d)
     read_word(reader, "netc-descriptor");
     read_integer(reader, 1, 1);
     read_line_end(reader);
-    read_word(reader, "model");
-    d->model = read_string(reader);
-    read_word(reader, "hash");
-    d->hash = read_string(reader);
-    read_word(reader, "version");
-    d->version = read_string(reader);
-    read_word(reader, "cpu");
-    d->cpu = read_string(reader);
-    read_word(reader, "needs");
-    d->needs = read_string(reader);
-    read_word(reader, "batch");
-    d->batch = read_integer(reader, 1, INT64_MAX);
+    d->model = string_after(reader, "model");
+    d->hash = string_after(reader, "hash");
+    d->version = string_after(reader, "version");
+    d->cpu = string_after(reader, "cpu");
+    d->needs = string_after(reader, "needs");
+    d->batch = integer_after(reader, "batch", 1, INT64_MAX);
     read_line_end(reader);
 }
 
@@ -194,38 +206,28 @@ static void read_training(DescriptorReader *reader, Description *d)
 {
     if (!next_is(reader, "training"))
         return;
-    read_word(reader, "training");
-    d->training = read_string(reader);
-    read_word(reader, "epochs");
-    d->epochs = read_integer(reader, 1, INT32_MAX);
-    read_word(reader, "seed");
-    d->seed = (uint64_t)read_integer(reader, 0, INT64_MAX);
-    read_word(reader, "patience");
-    d->patience = read_integer(reader, 0, INT32_MAX);
-    read_word(reader, "best");
-    d->best = read_string(reader);
+    d->training = string_after(reader, "training");
+    d->epochs = integer_after(reader, "epochs", 1, INT32_MAX);
+    d->seed = (uint64_t)integer_after(reader, "seed", 0, INT64_MAX);
+    d->patience = integer_after(reader, "patience", 0, INT32_MAX);
+    d->best = string_after(reader, "best");
     read_line_end(reader);
 }
 
 static void read_argument(DescriptorReader *reader, SourceArgument *argument)
 {
-    read_word(reader, "argument");
-    argument->name = read_string(reader);
-    if (next_is(reader, "number")) {
-        read_word(reader, "number");
-        argument->number = read_real(reader);
-    } else {
-        read_word(reader, "string");
-        argument->string = read_string(reader);
-    }
+    argument->name = string_after(reader, "argument");
+    if (next_is(reader, "number"))
+        argument->number = real_after(reader, "number");
+    else
+        argument->string = string_after(reader, "string");
     read_line_end(reader);
 }
 
 static void read_sources(DescriptorReader *reader, Description *d, SourceArgument *argument)
 {
     for (int i = 0; i < d->sources && intact(reader); i++) {
-        read_word(reader, "source");
-        d->source[i].split = read_string(reader);
+        d->source[i].split = string_after(reader, "source");
         d->source[i].source = read_string(reader);
         read_line_end(reader);
         d->source[i].argument = argument;
@@ -257,11 +259,9 @@ static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffe
     }
     if (seen != (1u << b->rank) - 1)
         broken(reader, "the axes are no permutation");
-    read_word(reader, "life");
-    b->first = (int)read_integer(reader, 0, d->calls);
+    b->first = (int)integer_after(reader, "life", 0, d->calls);
     b->last = (int)read_integer(reader, b->first, d->calls);
-    read_word(reader, "at");
-    b->offset = read_integer(reader, 0, INT64_MAX);
+    b->offset = integer_after(reader, "at", 0, INT64_MAX);
     b->of = -1;
     if (next_is(reader, "of")) {
         read_word(reader, "of");
@@ -272,16 +272,12 @@ static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffe
 
 static void read_kernel(DescriptorReader *reader, DescribedKernel *k)
 {
-    read_word(reader, "kernel");
-    k->name = read_string(reader);
-    read_word(reader, "items");
-    k->outer = read_integer(reader, 0, INT64_MAX);
+    k->name = string_after(reader, "kernel");
+    k->outer = integer_after(reader, "items", 0, INT64_MAX);
     k->extent = read_extent(reader);
     k->divisor = read_integer(reader, 1, INT64_MAX);
-    read_word(reader, "flops");
-    k->flops = read_real(reader);
-    read_word(reader, "bytes");
-    k->bytes = read_real(reader);
+    k->flops = real_after(reader, "flops");
+    k->bytes = real_after(reader, "bytes");
     read_line_end(reader);
 }
 
@@ -322,13 +318,11 @@ static void read_call(DescriptorReader *reader, Description *d, DescribedCall *c
     read_word(reader, "call");
     call->kernel = read_id(reader, d->kernels);
     call->name = read_string(reader);
-    read_word(reader, "buffers");
-    call->buffers = (int)read_integer(reader, 0, words);
+    call->buffers = (int)integer_after(reader, "buffers", 0, words);
     call->buffer = take_array(reader, call->buffers, sizeof *call->buffer);
     for (int i = 0; i < call->buffers && intact(reader); i++)
         call->buffer[i] = read_id(reader, d->buffers);
-    read_word(reader, "arguments");
-    call->arguments = (int)read_integer(reader, 0, words);
+    call->arguments = (int)integer_after(reader, "arguments", 0, words);
     call->argument = take_array(reader, call->arguments, sizeof *call->argument);
     for (int i = 0; i < call->arguments && intact(reader); i++)
         call->argument[i] = read_integer(reader, -INT64_MAX, INT64_MAX);
@@ -347,8 +341,7 @@ static void read_lines(DescriptorReader *reader, Description *d, SourceArgument 
         read_line_end(reader);
     }
     for (int i = 0; i < d->options && intact(reader); i++) {
-        read_word(reader, "option");
-        d->option[i].name = read_string(reader);
+        d->option[i].name = string_after(reader, "option");
         d->option[i].buffer = read_id(reader, d->buffers);
         read_line_end(reader);
     }

@@ -11,6 +11,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char root[] = "/tmp/netc-checkpoint-XXXXXX";
@@ -347,6 +349,32 @@ START_TEST(a_full_file_system_keeps_the_old_file)
 }
 END_TEST
 
+/* Killed at any moment, a program leaves the old file or the new one, whole; the next one to save is not in the way of
+   what is left of it. */
+START_TEST(a_kill_leaves_a_whole_file)
+{
+    ck_assert(checkpoint_save(&writer, &folder, "killed", &state, &fault));
+    srand(1);
+    for (int round = 0; round < 100; round++) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            TrainingState later = state;
+            for (;;) {
+                later.step++;
+                checkpoint_save(&writer, &folder, "killed", &later, &fault);
+            }
+        }
+        nanosleep(&(struct timespec){0, 100000 + rand() % 3000000}, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        ck_assert_msg(load("killed", true), "round %d: %s", round, fault.text);
+    }
+    ck_assert_msg(checkpoint_save(&writer, &folder, "killed", &state, &fault), "%s", fault.text);
+    ck_assert_msg(load("killed", true), "%s", fault.text);
+}
+END_TEST
+
 /* A link where the file goes is replaced, never followed; one where the new version goes is removed. */
 START_TEST(links_are_not_followed)
 {
@@ -430,6 +458,7 @@ int main(void)
     tcase_add_test(cases, another_program_cannot_resume);
     tcase_add_test(cases, a_full_disk_keeps_the_old_file);
     tcase_add_test(cases, a_full_file_system_keeps_the_old_file);
+    tcase_add_test(cases, a_kill_leaves_a_whole_file);
     tcase_add_test(cases, links_are_not_followed);
     tcase_add_test(cases, folders_that_cannot_be_are_refused);
     tcase_add_test(cases, views_turn_layouts);
