@@ -43,7 +43,7 @@ const Engine *engine_find(const char *name)
 
 int backend_write(const BackendOptions *options, const void *bytes, size_t count)
 {
-    if (output_write(options->output, bytes, count))
+    if (output_write_all(options->output, bytes, count))
         return STATUS_OK;
     diag_report(options->diag, DIAG_ERROR, (Span){NULL, 0, 0}, "cannot write %s: %s",
                 strcmp(options->output, "-") ? options->output : "standard output", strerror(errno));

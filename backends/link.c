@@ -179,7 +179,7 @@ static int link_object(Arena *arena, const BackendOptions *options, const char *
                        const sigset_t *signals)
 {
     Output output;
-    if (output_begin(&output, options->output)) {
+    if (output_start(&output, options->output)) {
         Command command = link_command(arena, options, object, library, output.written);
         if (options->show_commands)
             show(options->diag->out, &command);

@@ -21,7 +21,7 @@ static bool make_temporary(char *name)
     return !close(file) && good;
 }
 
-bool output_begin(Output *output, const char *path)
+bool output_start(Output *output, const char *path)
 {
     struct stat old;
     bool exists = !stat(path, &old);
@@ -67,12 +67,12 @@ static bool write_file(FILE *file, const void *bytes, size_t count)
     return fwrite(bytes, 1, count, file) == count && !fflush(file);
 }
 
-bool output_write(const char *path, const void *bytes, size_t count)
+bool output_write_all(const char *path, const void *bytes, size_t count)
 {
     if (!strcmp(path, "-"))
         return write_file(stdout, bytes, count);
     Output output;
-    if (!output_begin(&output, path))
+    if (!output_start(&output, path))
         return false;
     FILE *file = fopen(output.written, "wb");
     bool good = file && write_file(file, bytes, count);

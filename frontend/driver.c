@@ -1,7 +1,7 @@
 #include "driver.h"
 
 #include "frontend.h"
-#include "source.h"
+#include "read_source.h"
 
 #include <stdlib.h>
 #include <string.h>

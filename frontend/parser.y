@@ -99,6 +99,11 @@ item: IMPORT STRING ';' {
         $$->params = $4;
         $$->body = $6;
     }
+    | LAYER name '(' params ')' ';' {
+        $$ = item_new(parse, ITEM_LAYER, @$, join(@1, @2), $2);
+        $$->params = $4;
+        $$->core = true;
+    }
     | NET name '(' params ')' block {
         $$ = item_new(parse, ITEM_NET, @$, join(@1, @2), $2);
         $$->params = $4;

@@ -160,7 +160,9 @@ typedef struct Item {
     Name as;         /* TRAIN */
     Term *value;     /* CONST */
     Parameters params;
+    bool core;       /* a layer without a body: the compiler's own */
     Block body;
+    enum { OWNS_UNKNOWN, OWNS_BUSY, OWNS_NOT, OWNS } owns; /* parameters; found out by item_owns() */
     LIST(TrainField) field;
 } Item;
 

@@ -327,6 +327,10 @@ static void item_print(Text *text, const Item *item)
     case ITEM_OPTIMIZER:
         text_printf(text, "%s %s(", item_word(item->kind), item->name.text);
         parameters_print(text, &item->params);
+        if (item->core) {
+            text_add(text, ");\n");
+            break;
+        }
         text_add(text, ") ");
         block_print(text, &item->body, 0);
         text_add(text, "\n");

@@ -1,6 +1,6 @@
 /* Reading of source files: bounded, regular files only, and text that is text. */
-#ifndef NETC_SOURCE_H
-#define NETC_SOURCE_H
+#ifndef NETC_READ_SOURCE_H
+#define NETC_READ_SOURCE_H
 
 #include "arena.h"
 #include "diag.h"
