@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { BENCH_WARM_UP = 3, BENCH_LEAST = 10, BENCH_MOST = 1000, BENCH_LAYER_ROUNDS = 20 };
-static const double bench_seconds = 2;
+static const double bench_seconds = 2, bench_most_seconds = 10;
 
 typedef struct Bench {
     const Session *session;
@@ -68,14 +68,18 @@ static bool measure(Bench *bench, Fault *fault)
     bench->seconds = malloc((size_t)most * sizeof *bench->seconds);
     if (!bench->seconds)
         return fault_memory(fault, most * (int64_t)sizeof *bench->seconds, "the times");
-    for (int i = 0; i < BENCH_WARM_UP; i++) {
-        set_step(bench, i + 1);
-        machine_run(&bench->machine, bench->phase, bench->batch);
-    }
     double began = seconds_now(), now = began;
-    while (bench->count < most && (wanted || bench->count < BENCH_LEAST || now - began < bench_seconds)) {
+    int warm_up = 0;
+    while (warm_up < BENCH_WARM_UP && now - began < bench_seconds) {
+        set_step(bench, ++warm_up);
+        machine_run(&bench->machine, bench->phase, bench->batch);
+        now = seconds_now();
+    }
+    began = now = seconds_now();
+    while (bench->count < most &&
+           (wanted || now - began < (bench->count < BENCH_LEAST ? bench_most_seconds : bench_seconds))) {
         double before = now;
-        set_step(bench, BENCH_WARM_UP + bench->count + 1);
+        set_step(bench, warm_up + bench->count + 1);
         machine_run(&bench->machine, bench->phase, bench->batch);
         now = seconds_now();
         bench->seconds[bench->count++] = now - before;

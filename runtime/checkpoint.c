@@ -130,6 +130,7 @@ bool checkpoint_state(const Checkpoint *checkpoint, const Description *descripti
     *state = (TrainingState){.seed = checkpoint_seed(checkpoint), .options = description->options};
     bool read = read_count(checkpoint, "netc.batch", 1, &state->batch, fault) &&
                 read_count(checkpoint, "netc.epochs", 1, &state->epochs, fault) &&
+                read_count(checkpoint, "netc.samples", 1, &state->samples, fault) &&
                 read_count(checkpoint, "netc.step", 0, &state->step, fault) &&
                 read_count(checkpoint, "netc.epoch", 0, &state->epoch, fault) &&
                 read_count(checkpoint, "netc.best_epoch", 0, &state->best_epoch, fault) &&

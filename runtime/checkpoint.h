@@ -12,7 +12,7 @@ extern const char checkpoint_best[], checkpoint_last[]; /* names in the folder o
 
 typedef struct TrainingState {
     uint64_t seed;
-    int64_t batch, epochs;
+    int64_t batch, epochs, samples;     /* samples: of the training set */
     int64_t step;                       /* steps done, from the very start */
     int64_t epoch;                      /* epochs done, each with its evaluation */
     double loss_sum;                    /* of the current epoch: losses times samples, in order */

@@ -105,6 +105,7 @@ static size_t put_metadata(TextOut *out, const Description *d, const TrainingSta
         snprintf(key, sizeof key, "option.%s", d->option[i].name);
         put_real(out, key, state->option[i]);
     }
+    put_count(out, "samples", state->samples);
     text_out(out, ",\"netc.seed\":\"%" PRIu64 "\"", state->seed);
     put_count(out, "step", state->step);
     put_pair(out, "version", d->version);

@@ -25,7 +25,11 @@
    call LAST. `axes` is the layout: logical axes from the outermost in memory to the innermost; checkpoints, data and
    results are in logical order. OFFSET is in bytes in one arena, valid for batches up to the model line's; for a larger
    batch the runtime plans anew by plan_memory(). `of` names a slot's parameter. A kernel has
-   items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and bytes at the model line's batch. */
+   items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and bytes at the model line's batch.
+
+   What the runtime writes before a step: the fields; step, from 1; epoch, from 0; epochs; progress =
+   (step - 1) / (epochs · steps of an epoch); once, seed (low and high half) and the options. `finish` runs with the
+   number of all samples as its batch, so none of its kernels or buffers may grow with the batch. */
 #ifndef NETC_DESCRIPTOR_H
 #define NETC_DESCRIPTOR_H
 
@@ -37,7 +41,8 @@ typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t be
 /* The whole program, train to bench, by the command line. Returns the exit status. */
 int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv);
 
-/* The same where kernels are not plain functions: the interpreter, a device. */
+/* The same where kernels are not plain functions: the interpreter, a device. `call` comes from several threads at once,
+   for disjoint items. argv is reordered. */
 typedef struct NetcEngine {
     void (*call)(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
                  int64_t end);

@@ -1,5 +1,6 @@
 #include "system.h"
 
+#include "checked.h"
 #include "checkpoint.h"
 #include "interrupt.h"
 #include "report.h"
@@ -96,6 +97,24 @@ static int loss_buffer(const Description *d, RunPhase phase)
     return -1;
 }
 
+/* What a checkpoint says of the place in training must be possible with this data. */
+static bool check_place(const Trainer *trainer)
+{
+    const TrainingState *state = &trainer->state;
+    int64_t samples = trainer->data.samples, steps = trainer->steps_per_epoch;
+    if (state->samples != samples)
+        return fault_set(trainer->fault, STATUS_INPUT,
+                         "training cannot be resumed on other data: %s has %" PRId64
+                         " samples, the checkpoint's had %" PRId64,
+                         trainer->data.folder, samples, state->samples);
+    bool evaluated = state->step / steps == state->epoch;
+    bool epoch_ended = state->step % steps == 0 && state->step / steps == state->epoch + 1;
+    return evaluated || epoch_ended ||
+           fault_set(trainer->fault, STATUS_INPUT,
+                     "the checkpoint contradicts itself: step %" PRId64 ", epoch %" PRId64, state->step,
+                     state->epoch);
+}
+
 static bool open_sets(Trainer *trainer)
 {
     const Session *session = trainer->session;
@@ -104,7 +123,10 @@ static bool open_sets(Trainer *trainer)
     trainer->validates = session_open_data(session, &trainer->valid, "valid", false, trainer->fault);
     if (trainer->fault->status != STATUS_OK)
         return false;
-    trainer->steps_per_epoch = (trainer->data.samples + trainer->state.batch - 1) / trainer->state.batch;
+    trainer->steps_per_epoch = (trainer->data.samples - 1) / trainer->state.batch + 1;
+    if (session->line->resume)
+        return check_place(trainer);
+    trainer->state.samples = trainer->data.samples;
     return true;
 }
 
@@ -296,8 +318,10 @@ static void conclude(const Trainer *trainer, const char *out)
 static bool run_training(Trainer *trainer, const char *out, const char *last)
 {
     const CommandLine *line = trainer->session->line;
-    int64_t all = trainer->steps_per_epoch * trainer->state.epochs;
-    trainer->last_step = line->steps && line->steps < all ? line->steps : all;
+    if (!checked_multiply(trainer->steps_per_epoch, trainer->state.epochs, &trainer->last_step))
+        return fault_set(trainer->fault, STATUS_USAGE, "--epochs: too many");
+    if (line->steps && line->steps < trainer->last_step)
+        trainer->last_step = line->steps;
     if (!fill_parameters(trainer, last) || !open_outputs(trainer, out) ||
         !checkpoint_writer_make(&trainer->writer, &trainer->machine, trainer->fault))
         return false;

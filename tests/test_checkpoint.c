@@ -78,6 +78,7 @@ static const char *path_of(const char *name)
 static const TrainingState state = {.seed = 123456789012345,
                                     .batch = 8,
                                     .epochs = 5,
+                                    .samples = 100,
                                     .step = 17,
                                     .epoch = 1,
                                     .loss_sum = 0.1,

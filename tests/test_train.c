@@ -318,6 +318,43 @@ START_TEST(an_interrupt_saves_and_says_how_to_go_on)
 }
 END_TEST
 
+static int counts;
+
+static void count_and_signal(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end)
+{
+    toy_count(buffer, argument, begin, end);
+    if (++counts == 10) /* of the second evaluation, in the middle */
+        raise(SIGINT);
+}
+
+/* The epoch's end comes after resuming; nothing is lost or done twice. */
+START_TEST(an_interrupted_evaluation_is_made_up_for)
+{
+    NetcKernel *const kernel[] = {toy_fill,         toy_guess, toy_learn, toy_move,
+                                  count_and_signal, toy_mean,  toy_score};
+    Run run = run_program(with_valid, toy_kernel, "train --data data --out e1 --quiet --seed 7");
+    ck_assert_msg(run.status == 0, "%s", run.error);
+    run = run_program(with_valid, kernel, "train --data data --out e2 --quiet --seed 7");
+    ck_assert_msg(run.status == 130, "status %d: %s", run.status, run.error);
+    ck_assert_int_eq(step_in("e2/last.safetensors"), 26);
+    run = run_program(with_valid, toy_kernel, "train --data data --out e2 --quiet --resume");
+    ck_assert_msg(run.status == 0, "%s", run.error);
+    ck_assert(same_files("e1/last.safetensors", "e2/last.safetensors"));
+    ck_assert(same_files("e1/best.safetensors", "e2/best.safetensors"));
+}
+END_TEST
+
+START_TEST(other_data_cannot_be_resumed)
+{
+    ck_assert_int_eq(mkdir("other", 0777), 0);
+    ck_assert_int_eq(toy_write_data("other", "train", 90), 0);
+    run_well("train --data data --out o --quiet --steps 3");
+    run_badly("train --data other --out o --resume", 1,
+              "training cannot be resumed on other data: other has 90 samples, the checkpoint's had 100");
+    run_badly("train --data data --out o --resume --epochs 9223372036854775807", 2, "--epochs: too many");
+}
+END_TEST
+
 START_TEST(a_termination_has_its_own_status)
 {
     Run run = run_signalled("train --data data --out term --quiet", 5, SIGTERM, 0, 0);
@@ -383,6 +420,8 @@ int main(void)
     tcase_add_test(cases, patience_ends_training);
     tcase_add_test(cases, a_loss_is_better_when_less);
     tcase_add_test(cases, an_interrupt_saves_and_says_how_to_go_on);
+    tcase_add_test(cases, an_interrupted_evaluation_is_made_up_for);
+    tcase_add_test(cases, other_data_cannot_be_resumed);
     tcase_add_test(cases, a_termination_has_its_own_status);
     tcase_add_test(cases, a_second_interrupt_ends_at_once);
     tcase_add_test(cases, a_checkpoint_comes_on_request);
