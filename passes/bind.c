@@ -20,10 +20,11 @@ static bool is_leaf(const Expr *e)
     return e->kind == EXPR_CONST || e->kind == EXPR_AXIS || e->kind == EXPR_ARGUMENT || e->kind == EXPR_TEMP;
 }
 
-/* A splat of a leaf costs nothing to repeat. */
+/* A splat of a leaf costs nothing to repeat; a ramp stays in sight of the loads and stores that it addresses, which are
+   contiguous by it, and its first lane is bound instead. */
 static bool is_cheap(const Expr *e)
 {
-    return is_leaf(e) || (e->kind == EXPR_SPLAT && e->arg[0]->kind == EXPR_CONST);
+    return is_leaf(e) || e->kind == EXPR_RAMP || (e->kind == EXPR_SPLAT && e->arg[0]->kind == EXPR_CONST);
 }
 
 static void count_uses(Binder *b, const Expr *e)
@@ -34,6 +35,8 @@ static void count_uses(Binder *b, const Expr *e)
         list_add(b->arena, &b->marks, e->id);
         for (int i = 0; i < e->count; i++)
             count_uses(b, e->arg[i]);
+    } else if (e->kind == EXPR_RAMP) {
+        count_uses(b, e->arg[0]);
     }
 }
 
