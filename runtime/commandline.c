@@ -2,10 +2,8 @@
 
 #include "checked.h"
 #include "commandline.h"
-#include "text_out.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,18 +305,12 @@ static void print_option(FILE *out, char letter, const char *name, const char *a
     fprintf(out, "  %-28s %s\n", left, help);
 }
 
-static void print_buffer(FILE *out, const Description *d, const char *label, const char *name, int buffer)
+static void print_program_tensor(FILE *out, const Description *d, const char *label, const char *name,
+                                 int buffer)
 {
-    const DescribedBuffer *b = &d->buffer[buffer];
-    fprintf(out, "%s %s %s[", label, name, element_row[b->element].name);
-    for (int i = 0; i < b->rank; i++) {
-        const char *comma = i ? ", " : "";
-        if (b->dim[i].power == 1 && b->dim[i].count == 1)
-            fprintf(out, "%sbatch", comma);
-        else
-            fprintf(out, b->dim[i].power ? "%s%" PRId64 "*batch" : "%s%" PRId64, comma, b->dim[i].count);
-    }
-    fputs("]\n", out);
+    fprintf(out, "%s %s ", label, name);
+    buffer_print_type(out, &d->buffer[buffer]);
+    fputc('\n', out);
 }
 
 static void print_program(FILE *out, const CommandLine *line, const Description *d)
@@ -329,10 +321,10 @@ static void print_program(FILE *out, const CommandLine *line, const Description 
         fprintf(out, "  %-9s %s\n", command_row[i].name, command_row[i].help);
     for (int i = 0; i < d->buffers; i++)
         if (d->buffer[i].role == ROLE_INPUT && phase_touches(d, RUN_PREDICT, i))
-            print_buffer(out, d, "input: ", d->buffer[i].name, i);
+            print_program_tensor(out, d, "input: ", d->buffer[i].name, i);
     for (int i = 0; i < d->phase[RUN_PREDICT].results; i++)
-        print_buffer(out, d, "output:", d->phase[RUN_PREDICT].result[i].name,
-                     d->phase[RUN_PREDICT].result[i].buffer);
+        print_program_tensor(out, d, "output:", d->phase[RUN_PREDICT].result[i].name,
+                             d->phase[RUN_PREDICT].result[i].buffer);
     const char *label = "metrics:";
     for (int i = 0; i < d->phase[RUN_FINISH].results; i++, label = ",")
         fprintf(out, "%s %s", label, d->phase[RUN_FINISH].result[i].name);

@@ -17,7 +17,7 @@ enum {
 }; /* registers that the system must save: bits of XCR0 */
 
 typedef struct CpuFeature {
-    const char *name;
+    char name[16]; /* no pointers: they would need relocations */
     uint32_t leaf;
     unsigned char subleaf, reg, bit, state;
 } CpuFeature;

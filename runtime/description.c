@@ -3,6 +3,7 @@
 #include "checked.h"
 #include "description.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,22 @@ int description_find(const Description *description, BufferRole role, const char
         if (description->buffer[i].role == role && strcmp(description->buffer[i].name, name) == 0)
             return i;
     return -1;
+}
+
+void buffer_print_type(FILE *out, const DescribedBuffer *buffer)
+{
+    fprintf(out, "%s[", element_row[buffer->element].name);
+    for (int i = 0; i < buffer->rank; i++) {
+        Extent dim = buffer->dim[i];
+        fputs(i ? ", " : "", out);
+        if (dim.power == 0 || dim.count != 1)
+            fprintf(out, dim.power ? "%" PRId64 "*" : "%" PRId64, dim.count);
+        if (dim.power)
+            fputs("batch", out);
+        if (dim.power > 1)
+            fprintf(out, "^%d", dim.power);
+    }
+    fputs("]", out);
 }
 
 bool phase_touches(const Description *description, RunPhase phase, int buffer)

@@ -7,6 +7,8 @@
 #include "element.h"
 #include "fault.h"
 
+#include <stdio.h>
+
 enum { DESCRIPTION_RANK = 8, DESCRIPTION_OPTIONS = 32 /* at most */ };
 
 typedef struct Extent { /* count · batch^power */
@@ -122,6 +124,9 @@ bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items);
 
 /* The buffer of that role and name, -1 if there is none. */
 int description_find(const Description *description, BufferRole role, const char *name);
+
+/* "u8[batch, 1, 28, 28]" */
+void buffer_print_type(FILE *out, const DescribedBuffer *buffer);
 
 /* Whether one of the phase's calls names the buffer. */
 bool phase_touches(const Description *description, RunPhase phase, int buffer);

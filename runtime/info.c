@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct ProgramSums {
     int64_t parameters, parameter_bytes, arena_bytes;
@@ -37,40 +38,38 @@ static ProgramSums sum_program(const Description *d)
     return sums;
 }
 
-/* ["batch",1,28,28], or as text [batch, 1, 28, 28] */
-static void put_dimensions(TextOut *out, const DescribedBuffer *b, bool json)
-{
-    const char *quote = json ? "\"" : "";
-    text_out(out, "[");
-    for (int i = 0; i < b->rank; i++) {
-        text_out(out, i ? json ? "," : ", " : "");
-        if (b->dim[i].power == 0)
-            text_out(out, "%" PRId64, b->dim[i].count);
-        else if (b->dim[i].count == 1 && b->dim[i].power == 1)
-            text_out(out, "%sbatch%s", quote, quote);
-        else
-            text_out(out, "%s%" PRId64 "*batch^%d%s", quote, b->dim[i].count, b->dim[i].power, quote);
-    }
-    text_out(out, "]");
-}
-
-static void print_tensor(const Description *d, const char *label, const char *name, int buffer, bool json)
+/* {"name":"image","type":"u8","shape":["batch",1,28,28]} */
+static void print_tensor_json(const DescribedBuffer *b, const char *name)
 {
     char text[1000];
     TextOut out = {text, sizeof text, 0};
-    const DescribedBuffer *b = &d->buffer[buffer];
-    if (json) {
-        text_out(&out, "%s{\"name\":", label);
-        text_out_quoted(&out, name);
-        text_out(&out, ",\"type\":\"%s\",\"shape\":", element_row[b->element].name);
-        put_dimensions(&out, b, true);
-        text_out(&out, "}");
-    } else {
-        text_out(&out, "%-10s %s %s", label, name, element_row[b->element].name);
-        put_dimensions(&out, b, false);
-        text_out(&out, "\n");
+    text_out(&out, "{\"name\":");
+    text_out_quoted(&out, name);
+    text_out(&out, ",\"type\":\"%s\",\"shape\":[", element_row[b->element].name);
+    for (int i = 0; i < b->rank; i++) {
+        text_out(&out, i ? "," : "");
+        if (b->dim[i].power == 0)
+            text_out(&out, "%" PRId64, b->dim[i].count);
+        else if (b->dim[i].count == 1 && b->dim[i].power == 1)
+            text_out(&out, "\"batch\"");
+        else
+            text_out(&out, "\"%" PRId64 "*batch^%d\"", b->dim[i].count, b->dim[i].power);
     }
+    text_out(&out, "]}");
     fwrite(text, 1, out.length < sizeof text ? out.length : sizeof text, stdout);
+}
+
+/* A line that begins with the label, or, after `label` as a comma, an element of a JSON list. */
+static void print_described(const Description *d, const char *label, const char *name, int buffer, bool json)
+{
+    fputs(label, stdout);
+    if (json) {
+        print_tensor_json(&d->buffer[buffer], name);
+        return;
+    }
+    printf("%*s %s ", 10 - (int)strlen(label), "", name);
+    buffer_print_type(stdout, &d->buffer[buffer]);
+    putchar('\n');
 }
 
 static void print_inputs(const Description *d, bool json)
@@ -78,7 +77,7 @@ static void print_inputs(const Description *d, bool json)
     const char *label = json ? "" : "input";
     for (int i = 0; i < d->buffers; i++)
         if (d->buffer[i].role == ROLE_INPUT && phase_touches(d, RUN_PREDICT, i)) {
-            print_tensor(d, label, d->buffer[i].name, i, json);
+            print_described(d, label, d->buffer[i].name, i, json);
             label = json ? "," : label;
         }
 }
@@ -87,7 +86,7 @@ static void print_results(const Description *d, RunPhase phase, const char *labe
 {
     for (int i = 0; i < d->phase[phase].results; i++) {
         const DescribedResult *result = &d->phase[phase].result[i];
-        print_tensor(d, json ? i ? "," : "" : label, result->name, result->buffer, json);
+        print_described(d, json ? i ? "," : "" : label, result->name, result->buffer, json);
     }
 }
 
@@ -96,7 +95,7 @@ static void print_parameters(const Description *d, bool json)
     const char *label = json ? "" : "parameter";
     for (int i = 0; i < d->buffers; i++)
         if (d->buffer[i].role == ROLE_PARAM) {
-            print_tensor(d, label, d->buffer[i].name, i, json);
+            print_described(d, label, d->buffer[i].name, i, json);
             label = json ? "," : label;
         }
 }

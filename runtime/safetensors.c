@@ -13,8 +13,8 @@ enum { LENGTH_BYTES = 8 };
 /* The element types of the format, with their bits: what netc does not compute with may still stand in a
  * file. */
 static const struct {
-    const char *name;
-    int bits;
+    char name[12];
+    unsigned char bits;
 } dtype_row[] = {
     {"BOOL", 8},    {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},   {"I8", 8},
     {"F8_E5M2", 8}, {"F8_E4M3", 8},     {"F8_E8M0", 8}, {"I16", 16},    {"U16", 16}, {"F8_E4M3FNUZ", 8},
