@@ -202,6 +202,13 @@ static bool is_tensor(Value value) { return value.kind == VALUE_TENSOR || value.
 
 static bool is_scalar(Value value) { return value_is_number(value) || value.kind == VALUE_BOOL || is_tensor(value); }
 
+/* A number times a size with batch is a number of the run. */
+static bool mixes_batch(Value a, Value b)
+{
+    bool grows_a = a.kind == VALUE_INT && a.integer.power, grows_b = b.kind == VALUE_INT && b.integer.power;
+    return (grows_a && b.kind == VALUE_FLOAT) || (grows_b && a.kind == VALUE_FLOAT);
+}
+
 Value evaluate_binary(Elaborator *e, Operator op, Value a, Value b, Span span)
 {
     if (a.kind == VALUE_POISON || b.kind == VALUE_POISON)
@@ -221,7 +228,7 @@ Value evaluate_binary(Elaborator *e, Operator op, Value a, Value b, Span span)
         return list_concatenate(e, a.list, b.list, span);
     if (!is_scalar(a) || !is_scalar(b))
         return refuse_operands(e, op, a, b, span);
-    if (is_tensor(a) || is_tensor(b) || op == OPERATOR_MATMUL)
+    if (is_tensor(a) || is_tensor(b) || op == OPERATOR_MATMUL || (e->graph && mixes_batch(a, b)))
         return tensor_operator(e, op, a, b, span);
     bool logical = op == OPERATOR_AND || op == OPERATOR_OR;
     bool bools = a.kind == VALUE_BOOL && b.kind == VALUE_BOOL;

@@ -54,14 +54,21 @@ static Order order_new(Compilation *c, int phase)
     return o;
 }
 
-/* Which computes read, directly or through others, what `from` makes. They are still in topological order. */
-static void mark_after(const Order *o, int from, bool *after)
+/* Which computes must come after `from`. */
+static void mark_after(const Order *o, int from, bool *after, int *pending)
 {
+    int count = 0;
     memset(after, 0, (size_t)o->count);
     after[from] = true;
-    for (int i = from; i < o->count; i++)
-        for (int k = 0; after[i] && k < o->next[i].count; k++)
-            after[o->next[i].at[k]] = true;
+    pending[count++] = from;
+    while (count) {
+        const Indices *next = &o->next[pending[--count]];
+        for (int k = 0; k < next->count; k++)
+            if (!after[next->at[k]]) {
+                after[next->at[k]] = true;
+                pending[count++] = next->at[k];
+            }
+    }
 }
 
 typedef struct ReadPlace {
@@ -84,16 +91,16 @@ static bool reads_only_at(const Compute *c, int buffer)
 
 /* Whether the producer of `buffer` may write to `variable` itself: it reads the old value only where it
    writes, and whoever else reads the old value does not need the new one. */
-static bool in_place(const Order *o, int buffer, int variable, bool *after)
+static bool in_place(const Order *o, int buffer, int variable, bool *after, int *pending)
 {
     int producer = o->producer[buffer];
     const Compute *p = compute_at(o, producer);
     for (int i = 0; i < p->buffer.count; i++)
         if (p->buffer.at[i].id == variable && (p->reduce || !reads_only_at(p, i)))
             return false;
-    if (!o->readers[buffer].count)
+    if (!o->next[producer].count)
         return true;
-    mark_after(o, producer, after);
+    mark_after(o, producer, after, pending);
     for (int i = 0; i < o->readers[variable].count; i++) {
         int reader = o->readers[variable].at[i];
         if (reader != producer && after[reader])
@@ -124,20 +131,20 @@ static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase
         for (int s = 0; s < compute->store.count; s++)
             if (compute->store.at[s].buffer == from)
                 compute->store.at[s].buffer = to;
-        compute->buffer.at[from].id = -1; /* compute_drop_buffers removes it */
+        compute->buffer.at[from].read = compute->buffer.at[from].written = false; /* compute_drop_buffers removes it */
     }
     for (int r = 0; r < phase->result.count; r++)
         if (phase->result.at[r].buffer == buffer)
             phase->result.at[r].buffer = variable;
 }
 
-static Compute *copy_compute(Compilation *c, int phase, const Assign *a, int from, int to)
+static Compute *copy_compute(Compilation *c, int phase, const Variable *variable, int from, int to)
 {
     Compute *copy = arena_alloc(c->arena, sizeof *copy);
-    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", a->variable->name),
+    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", variable->name),
                       .pool = exprs_new(c->arena),
                       .phase = phase};
-    const Type *type = &a->variable->type;
+    const Type *type = &variable->type;
     const Buffer *target = &c->program->buffer.at[to], *source = &c->program->buffer.at[from];
     Expr *at[MAX_RANK];
     for (int i = 0; i < type->rank; i++) {
@@ -217,24 +224,48 @@ static void sort(Order *o)
 
 typedef LIST(Compute *) Computes;
 
-/* A value that is assigned twice, that a variable holds already, or whose old value is still needed, is
- * copied. */
-static void place_assigns(Order *o, int phase, Computes *copies)
+typedef struct Copies {
+    Computes before, after; /* the phase's own computes */
+} Copies;
+
+/* A variable's old value, if this phase overwrites it, is kept aside. */
+static int saved(Compilation *c, int phase, int from, const Variable *variable, Copies *copies)
+{
+    const Graph *graph = c->model->phase[phase];
+    const Buffer source = c->program->buffer.at[from];
+    bool overwritten = false;
+    for (int i = 0; i < graph->assign.count; i++)
+        overwritten |= c->buffer_of_variable[graph->assign.at[i].variable->id] == from;
+    if (!overwritten)
+        return from;
+    Buffer kept = source;
+    kept.kind = BUFFER_TRANSIENT;
+    kept.variable = NULL;
+    kept.name = arena_printf(c->arena, "%s before", source.name);
+    list_add(c->arena, &c->program->buffer, kept);
+    int to = c->program->buffer.count - 1;
+    list_add(c->arena, &copies->before, copy_compute(c, phase, variable, from, to));
+    return to;
+}
+
+/* A value that is assigned twice, that a variable holds already, or whose old value is still needed, is copied. */
+static void place_assigns(Order *o, int phase, Copies *copies)
 {
     Compilation *c = o->c;
     const Graph *graph = c->model->phase[phase];
+    int buffers = c->program->buffer.count;
     bool *after = arena_alloc(c->arena, (size_t)o->count + 1);
-    bool *taken = arena_alloc(c->arena, (size_t)c->program->buffer.count + 1);
-    int *renamed = arena_alloc(c->arena, ((size_t)graph->assign.count + 1) * sizeof *renamed);
+    int *pending = arena_alloc(c->arena, ((size_t)o->count + 1) * sizeof *pending);
+    int *now =
+        arena_alloc(c->arena, ((size_t)buffers + 1) * sizeof *now); /* by buffer: what it became, + 1 */
+    bool *done = arena_alloc(c->arena, (size_t)graph->assign.count + 1);
     for (int i = 0; i < graph->assign.count; i++) {
         const Assign *a = &graph->assign.at[i];
         int from = c->place[phase][a->node->id].buffer, to = c->buffer_of_variable[a->variable->id];
-        renamed[i] = o->producer[from] >= 0 && !taken[from] && in_place(o, from, to, after);
-        taken[from] = true;
-        if (!renamed[i]) {
-            list_add(c->arena, copies, copy_compute(c, phase, a, from, to));
+        if (o->producer[from] < 0 || now[from] || !in_place(o, from, to, after, pending))
             continue;
-        }
+        done[i] = true;
+        now[from] = to + 1;
         int producer = o->producer[from];
         o->early[producer] = true;
         for (int k = 0; k < o->readers[to].count; k++)
@@ -242,11 +273,23 @@ static void place_assigns(Order *o, int phase, Computes *copies)
                 must_precede(o, o->readers[to].at[k], producer);
     }
     for (int i = 0; i < graph->assign.count; i++) {
-        int from = c->place[phase][graph->assign.at[i].node->id].buffer;
-        if (renamed[i])
-            rename_buffer(o, from, c->buffer_of_variable[graph->assign.at[i].variable->id],
-                          &c->program->phase[phase]);
+        const Assign *a = &graph->assign.at[i];
+        int from = c->place[phase][a->node->id].buffer, to = c->buffer_of_variable[a->variable->id];
+        if (done[i]) {
+            rename_buffer(o, from, to, &c->program->phase[phase]);
+            continue;
+        }
+        from = now[from] ? now[from] - 1 : from;
+        if (o->producer[c->place[phase][a->node->id].buffer] < 0)
+            from = saved(c, phase, from, a->variable, copies);
+        list_add(c->arena, &copies->after, copy_compute(c, phase, a->variable, from, to));
     }
+}
+
+static void append(Compilation *c, Computes *all, Compute *const *at, int count)
+{
+    for (int i = 0; i < count; i++)
+        list_add(c->arena, all, at[i]);
 }
 
 bool pass_assign(Compilation *c)
@@ -254,15 +297,14 @@ bool pass_assign(Compilation *c)
     Computes all = {0};
     for (int p = 0; p < PHASE_COUNT; p++) {
         Order o = order_new(c, p);
-        Computes copies = {0};
+        Copies copies = {0};
         place_assigns(&o, p, &copies);
         sort(&o);
-        for (int i = 0; i < o.count; i++)
-            list_add(c->arena, &all, compute_at(&o, i));
-        for (int i = 0; i < copies.count; i++)
-            list_add(c->arena, &all, copies.at[i]);
-        c->program->phase[p].first = all.count - o.count - copies.count;
-        c->program->phase[p].count = o.count + copies.count;
+        c->program->phase[p].first = all.count;
+        append(c, &all, copies.before.at, copies.before.count);
+        append(c, &all, c->compute.at + o.first, o.count);
+        append(c, &all, copies.after.at, copies.after.count);
+        c->program->phase[p].count = all.count - c->program->phase[p].first;
     }
     c->compute.at = all.at;
     c->compute.count = all.count;
