@@ -35,26 +35,38 @@ bool infer_reshape(const Node *node, Type *type)
     return true;
 }
 
-/* Row-major order is kept: at → linear index → index. Equal leading and trailing axes pass through untouched.
- */
+/* The axes that are not of size 1; returns how many. */
+static int real_axes(const Type *type, int *axis)
+{
+    int count = 0;
+    for (int d = 0; d < type->rank; d++)
+        if (!size_is_one(type->dim[d]))
+            axis[count++] = d;
+    return count;
+}
+
+/* Row-major order is kept: at → linear index → index. Axes of size 1 do not count; equal leading and trailing axes pass
+   through untouched. */
 void reshape_index(Exprs *pool, const Type *y, Expr *const *at, const Type *x, Expr **index)
 {
-    int head = 0, tail = 0, least = x->rank < y->rank ? x->rank : y->rank;
-    for (; head < least && size_equal(x->dim[head], y->dim[head]); head++)
-        index[head] = at[head];
-    for (; tail < least - head && size_equal(x->dim[x->rank - 1 - tail], y->dim[y->rank - 1 - tail]); tail++)
-        index[x->rank - 1 - tail] = at[y->rank - 1 - tail];
+    int from[MAX_RANK], to[MAX_RANK], head = 0, tail = 0;
+    int m = real_axes(y, from), n = real_axes(x, to), least = m < n ? m : n;
+    for (int d = 0; d < x->rank; d++)
+        index[d] = expr_int(pool, DTYPE_I64, 0);
+    for (; head < least && size_equal(x->dim[to[head]], y->dim[from[head]]); head++)
+        index[to[head]] = at[from[head]];
+    for (; tail < least - head && size_equal(x->dim[to[n - 1 - tail]], y->dim[from[m - 1 - tail]]); tail++)
+        index[to[n - 1 - tail]] = at[from[m - 1 - tail]];
 
     Expr *linear = expr_int(pool, DTYPE_I64, 0);
-    for (int i = head; i < y->rank - tail; i++)
-        linear = expr_add(pool, expr_mul(pool, linear, expr_size(pool, y->dim[i])), at[i]);
+    for (int i = head; i < m - tail; i++)
+        linear = expr_add(pool, expr_mul(pool, linear, expr_size(pool, y->dim[from[i]])), at[from[i]]);
     Size stride = size_of(1);
-    for (int i = x->rank - 1 - tail; i >= head; i--) {
+    for (int i = n - 1 - tail; i >= head; i--) {
+        Size extent = x->dim[to[i]];
         Expr *part = expr_div(pool, linear, expr_size(pool, stride));
-        index[i] = i > head ? expr_mod(pool, part, expr_size(pool, x->dim[i])) : part;
-        if (size_is_one(x->dim[i]))
-            index[i] = expr_int(pool, DTYPE_I64, 0);
-        size_multiply(stride, x->dim[i], &stride);
+        index[to[i]] = i > head ? expr_mod(pool, part, expr_size(pool, extent)) : part;
+        size_multiply(stride, extent, &stride);
     }
 }
 

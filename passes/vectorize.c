@@ -38,12 +38,25 @@ static Expr *vector_index(Vectorizer *v, Expr *e)
     return expr_rebuild(v->pool, e, arg);
 }
 
+/* A predicate that is the same for all lanes chooses the address: elements from 0 on are there, and are not used. */
+static Expr *uniform_load(Vectorizer *v, Expr *e)
+{
+    Expr *zero = expr_int(v->pool, DTYPE_I64, 0);
+    Expr *base = expr_apply(v->pool, SCALAR_SELECT, e->arg[1], at_zero(v, e->arg[0]), zero);
+    Expr *load = expr_load(v->pool, e->dtype, e->index, expr_ramp(v->pool, base, 1, v->lanes), NULL, NULL);
+    return expr_apply(v->pool, SCALAR_SELECT, e->arg[1], load, vector(v, e->arg[2]));
+}
+
 static Expr *vector_new(Vectorizer *v, Expr *e)
 {
+    int64_t stride;
     if (!expr_uses_axis(e, v->axis))
         return e;
     if (e->dtype == DTYPE_I64 && (e->kind == EXPR_AXIS || e->kind == EXPR_APPLY))
         return vector_index(v, e);
+    if (e->kind == EXPR_LOAD && e->count > 1 && !expr_uses_axis(e->arg[1], v->axis) &&
+        expr_stride(e->arg[0], v->axis, &stride) && stride == 1)
+        return uniform_load(v, e);
     Expr *arg[3] = {0};
     for (int i = 0; i < e->count; i++)
         arg[i] = vector(v, e->arg[i]);
