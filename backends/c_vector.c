@@ -1,4 +1,5 @@
 #include "c_vector.h"
+#include "clike.h"
 
 #include <assert.h>
 #include <string.h>
@@ -88,6 +89,18 @@ static void print_lane(Text *text, const CMade *m)
     }
 }
 
+static void print_lanes(Text *text, const CMade *m)
+{
+    for (int lane = 0; lane < m->lanes; lane++) {
+        text_add(text, lane ? ", " : "");
+        for (const char *at = m->scalar; *at; at++)
+            if (*at == '@')
+                text_printf(text, "%d", lane);
+            else
+                text_add_bytes(text, at, 1);
+    }
+}
+
 static const char *type_word(CVectors *v, const CMade *m, char word)
 {
     bool boolean = m->dtype == DTYPE_BOOL;
@@ -149,6 +162,8 @@ static void print_word(CVectors *v, Text *text, const CMade *m, char word)
         text_add(text, boolean ? " ? -1 : 0" : "");
     else if (word == 'P')
         text_add(text, boolean ? " & 1" : "");
+    else if (word == 'C')
+        print_lanes(text, m);
     else if (word == 'E')
         print_lane(text, m);
     else
@@ -178,6 +193,18 @@ const char *c_vector_function(CVectors *v, const char *name, const char *body, C
     return name;
 }
 
+static void print_lines(Text *text, const char *lines)
+{
+    for (size_t length; *lines; lines += length) {
+        size_t begin = text->length;
+        length = strcspn(lines, "\n");
+        text_add_bytes(text, lines, length);
+        clike_wrap(text, begin, 1);
+        text_add(text, "\n");
+        length += lines[length] == '\n';
+    }
+}
+
 void c_vectors_print(Text *text, const CVectors *v)
 {
     if (v->type.count)
@@ -187,6 +214,8 @@ void c_vectors_print(Text *text, const CVectors *v)
     if (v->function.count)
         text_add(text, "\n#define convert __builtin_convertvector\n"
                        "#define INLINE static inline __attribute__((always_inline))\n");
-    for (int i = 0; i < v->function.count; i++)
-        text_printf(text, "\n%s", v->function.at[i].text);
+    for (int i = 0; i < v->function.count; i++) {
+        text_add(text, "\n");
+        print_lines(text, v->function.at[i].text);
+    }
 }

@@ -17,8 +17,9 @@ const char *c_vector_type(CVectors *v, DType dtype, int lanes);
 typedef struct CMade {
     DType dtype;
     int lanes;
-    DType from;         /* reinterpreted bits: their other side */
-    const char *scalar; /* lane by lane: the format of the scalar function */
+    DType from; /* reinterpreted bits: their other side */
+    const char *
+        scalar; /* lane by lane: the format of the scalar function; or the text of a lane, @ being its number */
 } CMade;
 
 /* The name of a function, which is made if it is not there yet. In `name` and `body`, $ and a letter stand for
@@ -26,7 +27,7 @@ typedef struct CMade {
      J 32-bit integers   Y bytes   T an element in memory   S a scalar value   Q `from`'s   W a type that holds a product
      D the element's name   L how many lanes   Z bits of one   M all of them but the sign
      A "a, a, …"   N "0, 1, …"   O the first half of these   K the second
-     G what follows an element from memory, P one to it   E `scalar` of lane i of a, b, c
+     G what follows an element from memory, P one to it   E `scalar` of lane i of a, b, c   C `scalar` of all lanes
    Functions that `body` calls must be made before. */
 const char *c_vector_function(CVectors *v, const char *name, const char *body, CMade made);
 

@@ -352,48 +352,74 @@ static const char *load_where(CVectors *v, DType dtype, int lanes)
     return call(v, c_vector_function(v, "load_where_$V", body, made), 4);
 }
 
-static const char *const bodies[][2] = {
-    [VECTOR_SPLAT] = {"splat_$V", "INLINE $V splat_$V($S a)\n{\n    return ($V){$A};\n}\n"},
-    [VECTOR_RAMP] = {"ramp_x$L", "INLINE $X ramp_x$L(int64_t first, int64_t stride)\n{\n"
-                                 "    return first + stride * ($X){$N};\n}\n"},
-    [VECTOR_OFFSETS] = {"offsets_x$L",
-                        "INLINE $J offsets_x$L(int32_t stride)\n{\n    return stride * ($J){$N};\n}\n"},
-    [VECTOR_BOUND] = {"bound_x$L", "INLINE $J bound_x$L(int64_t bound)\n{\n"
-                                   "    const int32_t a = bound < INT32_MIN ? INT32_MIN : bound > INT32_MAX "
-                                   "? INT32_MAX : (int32_t)bound;\n"
-                                   "    return ($J){$A};\n}\n"},
-    [VECTOR_LOAD] = {"load_$V", "INLINE $V load_$V(const $T *at)\n{\n    return *(const $U *)at;\n}\n"},
-    [VECTOR_GATHER] = {"gather_$V",
-                       "INLINE $V gather_$V(const $T *base, $X at)\n{\n    $V y = {0};\n" EACH_LANE(
-                           "y[i] = base[at[i]]$G;") "    return y;\n}\n"},
-    [VECTOR_GATHER_WHERE] = {"gather_where_$V",
-                             "INLINE $V gather_where_$V(const $T *base, $X at, $B where, $V otherwise)\n{\n  "
-                             "  $V y = {0};\n" EACH_LANE(
-                                 "y[i] = where[i] ? base[at[i]]$G : otherwise[i];") "    return y;\n}\n"},
-    [VECTOR_STORE] = {"store_$V", "INLINE void store_$V($T *at, $V value)\n{\n    *($U *)at = value;\n}\n"},
-    [VECTOR_SCATTER] = {"scatter_$V", "INLINE void scatter_$V($T *base, $X at, $V value)\n{\n" EACH_LANE(
-                                          "base[at[i]] = ($T)(value[i]$P);") "}\n"},
+typedef struct VectorText {
+    int operands;
+    const char *name, *body, *lane;
+} VectorText;
+
+static const VectorText vector_text[] = {
+    [VECTOR_SPLAT] = {1, "splat_$V", "INLINE $V splat_$V($S a)\n{\n    return ($V){$A};\n}\n", NULL},
+    [VECTOR_RAMP] =
+        {2, "ramp_x$L",
+         "INLINE $X ramp_x$L(int64_t first, int64_t stride)\n{\n    return first + stride * ($X){$N};\n}\n",
+         NULL},
+    [VECTOR_OFFSETS] = {1, "offsets_x$L",
+                        "INLINE $J offsets_x$L(int32_t stride)\n{\n    return stride * ($J){$N};\n}\n", NULL},
+    [VECTOR_BOUND] =
+        {1, "bound_x$L",
+         "INLINE $J bound_x$L(int64_t bound)\n{\n    const int32_t a =\n"
+         "        bound < INT32_MIN ? INT32_MIN : bound > INT32_MAX ? INT32_MAX : (int32_t)bound;\n"
+         "    return ($J){$A};\n}\n",
+         NULL},
+    [VECTOR_LOAD] = {1, "load_$V", "INLINE $V load_$V(const $T *at)\n{\n    return *(const $U *)at;\n}\n",
+                     NULL},
+    [VECTOR_LOAD_EVERY] =
+        {2, "load_every_$V",
+         "INLINE $V load_every_$V(const $T *at, int64_t stride)\n{\n    return ($V){$C};\n}\n",
+         "at[@ * stride]"},
+    [VECTOR_GATHER] = {2, "gather_$V",
+                       "INLINE $V gather_$V(const $T *base, $X at)\n{\n    return ($V){$C};\n}\n",
+                       "base[at[@]]"},
+    [VECTOR_GATHER_WHERE] = {4, "gather_where_$V",
+                             "INLINE $V gather_where_$V(const $T *base, $X at, $B where, $V otherwise)\n{\n"
+                             "    return ($V){$C};\n}\n",
+                             "where[@] ? base[at[@]] : otherwise[@]"},
+    [VECTOR_STORE] = {2, "store_$V", "INLINE void store_$V($T *at, $V value)\n{\n    *($U *)at = value;\n}\n",
+                      NULL},
+    [VECTOR_STORE_EVERY] = {3, "store_every_$V",
+                            "INLINE void store_every_$V($T *at, int64_t stride, $V value)\n{\n" EACH_LANE(
+                                "at[i * stride] = ($T)(value[i]$P);") "}\n",
+                            NULL},
+    [VECTOR_SCATTER] = {3, "scatter_$V",
+                        "INLINE void scatter_$V($T *base, $X at, $V value)\n{\n" EACH_LANE(
+                            "base[at[i]] = ($T)(value[i]$P);") "}\n",
+                        NULL},
 };
 
 /* Lanes of a bool are 0 and -1, a byte in memory 0 and 1. */
-static const char *const bool_bodies[][2] = {
-    [VECTOR_SPLAT] = {"splat_$V", "INLINE $V splat_$V(bool a)\n{\n    return -($V){$A};\n}\n"},
-    [VECTOR_LOAD] =
-        {"load_$V", "INLINE $V load_$V(const $T *at)\n{\n    return convert(*(const $U *)at, $V) != 0;\n}\n"},
+static const VectorText bool_text[] = {
+    [VECTOR_SPLAT] = {1, "splat_$V", "INLINE $V splat_$V(bool a)\n{\n    return -($V){$A};\n}\n", NULL},
+    [VECTOR_LOAD] = {1, "load_$V",
+                     "INLINE $V load_$V(const $T *at)\n{\n    return convert(*(const $U *)at, $V) != 0;\n}\n",
+                     NULL},
+    [VECTOR_LOAD_EVERY] = {.lane = "at[@ * stride] ? -1 : 0"},
+    [VECTOR_GATHER] = {.lane = "base[at[@]] ? -1 : 0"},
+    [VECTOR_GATHER_WHERE] = {.lane = "where[@] ? (base[at[@]] ? -1 : 0) : otherwise[@]"},
     [VECTOR_STORE] =
-        {"store_$V",
-         "INLINE void store_$V($T *at, $V value)\n{\n    *($U *)at = convert(value & 1, $Y);\n}\n"},
+        {2, "store_$V",
+         "INLINE void store_$V($T *at, $V value)\n{\n    *($U *)at = convert(value & 1, $Y);\n}\n", NULL},
+    [VECTOR_SCATTER] = {0},
 };
 
 const char *c_vector_word(CVectors *v, VectorWord word, DType dtype, int lanes)
 {
-    static const int operands[] = {[VECTOR_SPLAT] = 1, [VECTOR_RAMP] = 2,         [VECTOR_OFFSETS] = 1,
-                                   [VECTOR_BOUND] = 1, [VECTOR_LOAD] = 1,         [VECTOR_GATHER] = 2,
-                                   [VECTOR_STORE] = 2, [VECTOR_GATHER_WHERE] = 4, [VECTOR_SCATTER] = 3};
     if (word == VECTOR_LOAD_WHERE)
         return load_where(v, dtype, lanes);
-    bool own = dtype == DTYPE_BOOL && (word == VECTOR_SPLAT || word == VECTOR_LOAD || word == VECTOR_STORE);
-    const char *const *row = own ? bool_bodies[word] : bodies[word];
-    return call(v, c_vector_function(v, row[0], row[1], (CMade){.dtype = dtype, .lanes = lanes}),
-                operands[word]);
+    VectorText text = vector_text[word];
+    if (dtype == DTYPE_BOOL && bool_text[word].name)
+        text = bool_text[word];
+    else if (dtype == DTYPE_BOOL && bool_text[word].lane)
+        text.lane = bool_text[word].lane;
+    CMade made = {.dtype = dtype, .lanes = lanes, .scalar = text.lane};
+    return call(v, c_vector_function(v, text.name, text.body, made), text.operands);
 }

@@ -32,8 +32,7 @@ static size_t find_break(const Text *text, size_t line, size_t margin)
     return best ? best : any;
 }
 
-/* Breaks the line that begins at `line` at blanks, so that it fits where it can. */
-static void wrap_line(Text *text, size_t line, int depth)
+void clike_wrap(Text *text, size_t line, int depth)
 {
     size_t margin = (size_t)(depth + 1) * INDENT;
     if (margin > LINE_WIDTH / 2)
@@ -62,7 +61,7 @@ static size_t begin_line(Clike *w)
 static void end_line(Clike *w, size_t begin, const char *end)
 {
     text_add(w->text, end);
-    wrap_line(w->text, begin, w->depth);
+    clike_wrap(w->text, begin, w->depth);
     text_add(w->text, "\n");
 }
 
@@ -352,23 +351,32 @@ static const char *print_until_operand(Clike *w, const char *format)
     return *format ? format + 2 : format;
 }
 
-static bool is_row(const Expr *at) { return at->kind == EXPR_RAMP && at->integer == 1; }
+/* A ramp addresses by its first lane and a stride. */
+static bool is_row(const Expr *at) { return at->kind == EXPR_RAMP; }
+
+static VectorWord load_word(const Expr *e)
+{
+    bool row = is_row(e->arg[0]), contiguous = row && e->arg[0]->integer == 1;
+    if (e->count == 3)
+        return contiguous ? VECTOR_LOAD_WHERE : VECTOR_GATHER_WHERE;
+    return contiguous ? VECTOR_LOAD : row ? VECTOR_LOAD_EVERY : VECTOR_GATHER;
+}
 
 static void print_vector_load(Clike *w, const Expr *e, bool local)
 {
-    const Expr *at = e->arg[0], *where = e->count == 3 ? e->arg[1] : NULL;
-    bool row = is_row(at);
-    VectorWord word = row     ? (where ? VECTOR_LOAD_WHERE : VECTOR_LOAD)
-                      : where ? VECTOR_GATHER_WHERE
-                              : VECTOR_GATHER;
-    const char *format = w->dialect->vector(w, word, e->dtype, e->lanes);
-    format = print_until_operand(w, format);
-    if (word == VECTOR_LOAD) {
+    const Expr *at = e->arg[0];
+    VectorWord word = load_word(e);
+    const char *format = print_until_operand(w, w->dialect->vector(w, word, e->dtype, e->lanes));
+    if (word == VECTOR_LOAD || word == VECTOR_LOAD_EVERY) {
         print_address(w, local, e->index, at->arg[0]);
     } else {
         print_base(w, local, e->index);
         format = print_until_operand(w, format);
-        print(w, row ? at->arg[0] : at, LEVEL_ANY);
+        print(w, word == VECTOR_LOAD_WHERE ? at->arg[0] : at, LEVEL_ANY);
+    }
+    if (word == VECTOR_LOAD_EVERY) {
+        format = print_until_operand(w, format);
+        text_printf(w->text, "%lld", (long long)at->integer);
     }
     for (int i = 1; i < e->count; i++) {
         format = print_until_operand(w, format);
@@ -511,19 +519,24 @@ static void print_let(Clike *w, const Stmt *s)
     end_line(w, begin, ";");
 }
 
-/* Consecutive or scattered lanes of scalars. */
+/* Lanes of scalars; a scalar `at` is the first of consecutive ones. */
 static void print_vector_store(Clike *w, const Stmt *s, bool local)
 {
-    const Expr *first = is_row(s->at) ? s->at->arg[0] : s->at->lanes == 1 ? s->at : NULL;
-    const char *format =
-        w->dialect->vector(w, first ? VECTOR_STORE : VECTOR_SCATTER, s->value->dtype, s->value->lanes);
+    const Expr *at = s->at;
+    bool row = is_row(at), contiguous = row ? at->integer == 1 : at->lanes == 1;
+    VectorWord word = contiguous ? VECTOR_STORE : row ? VECTOR_STORE_EVERY : VECTOR_SCATTER;
+    const char *format = w->dialect->vector(w, word, s->value->dtype, s->value->lanes);
     format = print_until_operand(w, format);
-    if (first) {
-        print_address(w, local, s->index, first);
-    } else {
+    if (word == VECTOR_SCATTER) {
         print_base(w, local, s->index);
         format = print_until_operand(w, format);
-        print(w, s->at, LEVEL_ANY);
+        print(w, at, LEVEL_ANY);
+    } else {
+        print_address(w, local, s->index, row ? at->arg[0] : at);
+    }
+    if (word == VECTOR_STORE_EVERY) {
+        format = print_until_operand(w, format);
+        text_printf(w->text, "%lld", (long long)at->integer);
     }
     format = print_until_operand(w, format);
     print(w, s->value, LEVEL_ANY);

@@ -15,9 +15,11 @@ typedef enum VectorWord {
     VECTOR_BOUND,        /* i64 scalar, brought into i32's range, in i32 lanes */
     VECTOR_LOAD,         /* address */
     VECTOR_LOAD_WHERE,   /* base, index of the first lane, condition, other value */
+    VECTOR_LOAD_EVERY,   /* address, stride */
     VECTOR_GATHER,       /* base, indices */
     VECTOR_GATHER_WHERE, /* base, indices, condition, other value */
     VECTOR_STORE,        /* address, value */
+    VECTOR_STORE_EVERY,  /* address, stride, value */
     VECTOR_SCATTER,      /* base, indices, value; lanes in order */
 } VectorWord;
 
@@ -56,6 +58,8 @@ const char *clike_function(Clike *w, ScalarOp op);
 
 /* A line: indentation, the text, a newline. */
 void clike_line(Clike *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Breaks the line that begins at `line`, if it is too long, at blanks. */
+void clike_wrap(Text *text, size_t line, int depth);
 void clike_expr(Clike *w, const Expr *e);
 void clike_constant(Text *text, DType dtype, double real, int64_t integer);
 
