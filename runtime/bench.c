@@ -94,27 +94,16 @@ static double percentile(const Bench *bench, int percent)
     return 1e3 * bench->seconds[(int64_t)(bench->count - 1) * percent / 100];
 }
 
-/* A figure of a call at the description's batch, brought to the bench's by the number of items. */
-static double at_batch(const Bench *bench, int call, double figure)
-{
-    const Description *d = bench->session->description;
-    const DescribedKernel *k = &d->kernel[d->call[call].kernel];
-    int64_t planned = 0, now = 0;
-    kernel_items(k, d->batch, &planned);
-    kernel_items(k, bench->batch, &now);
-    return planned > 0 ? figure * (double)now / (double)planned : 0;
-}
-
 static double flops_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
-    return at_batch(bench, call, d->kernel[d->call[call].kernel].flops);
+    return d->kernel[d->call[call].kernel].flops * call_share(d, call, bench->batch);
 }
 
 static double bytes_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
-    return at_batch(bench, call, d->kernel[d->call[call].kernel].bytes);
+    return d->kernel[d->call[call].kernel].bytes * call_share(d, call, bench->batch);
 }
 
 /* The best of some rounds for each call, in seconds; calls run in their order, so that each finds its inputs. */

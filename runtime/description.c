@@ -58,6 +58,16 @@ bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items)
            checked_multiply(size / kernel->divisor, kernel->outer, items);
 }
 
+double call_share(const Description *description, int call, int64_t batch)
+{
+    const DescribedCall *c = &description->call[call];
+    for (int i = 0; i < c->buffers; i++)
+        for (int r = 0; r < description->buffer[c->buffer[i]].rank; r++)
+            if (description->buffer[c->buffer[i]].dim[r].power > 0)
+                return (double)batch / (double)description->batch;
+    return 1;
+}
+
 int description_find(const Description *description, BufferRole role, const char *name)
 {
     for (int i = 0; i < description->buffers; i++)

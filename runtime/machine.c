@@ -48,50 +48,56 @@ static void choose_buffers(Machine *machine)
     }
 }
 
+static PlanBuffer plan_buffer(const Machine *machine, const DescribedBuffer *b)
+{
+    const Description *d = machine->description;
+    PlanBuffer p = {b->name, 0, b->first, b->last, PLAN_UNPLACED};
+    if (!buffer_bytes(b, machine->batch, &p.bytes))
+        p.bytes = INT64_MAX; /* the planner refuses it */
+    if (b->role == ROLE_RESULT)
+        p.last = end_of_phase(d, b->last);
+    if (lives_throughout(b)) {
+        p.first = 0;
+        p.last = d->calls;
+    }
+    return p;
+}
+
 static bool plan_anew(Machine *machine, Fault *fault)
 {
     const Description *d = machine->description;
-    Plan plan = {calloc((size_t)d->buffers + 1, sizeof *plan.buffer), d->buffers, 0, 0, 0};
-    bool done = plan.buffer;
-    for (int i = 0; i < d->buffers && done; i++) {
-        const DescribedBuffer *b = &d->buffer[i];
-        PlanBuffer *p = &plan.buffer[i];
-        *p = (PlanBuffer){b->name, 0, b->first, b->last, PLAN_UNPLACED};
-        done = machine->offset[i] < 0 || buffer_bytes(b, machine->batch, &p->bytes);
-        if (b->role == ROLE_RESULT)
-            p->last = end_of_phase(d, b->last);
-        if (lives_throughout(b)) {
-            p->first = 0;
-            p->last = d->calls;
-        }
-    }
-    done = done && plan_memory(&plan);
-    for (int i = 0; i < d->buffers && done; i++)
+    Plan plan = {calloc((size_t)d->buffers + 1, sizeof *plan.buffer), 0, 0, 0, 0};
+    if (!plan.buffer)
+        return fault_memory(fault, d->buffers * (int64_t)sizeof *plan.buffer, "the memory plan");
+    for (int i = 0; i < d->buffers; i++)
         if (machine->offset[i] >= 0)
-            machine->offset[i] = plan.buffer[i].offset;
+            plan.buffer[plan.count++] = plan_buffer(machine, &d->buffer[i]);
+    bool done = plan_memory(&plan);
+    for (int i = 0, next = 0; i < d->buffers && done; i++)
+        if (machine->offset[i] >= 0)
+            machine->offset[i] = plan.buffer[next++].offset;
     machine->arena_bytes = plan.arena_bytes;
     free(plan.buffer);
-    if (!done)
-        fault_set(fault, STATUS_INPUT, "a batch of %" PRId64 " needs more memory than can be addressed",
-                  machine->batch);
-    return done;
+    return done ||
+           fault_set(fault, STATUS_INPUT, "a batch of %" PRId64 " needs more memory than can be addressed",
+                     machine->batch);
 }
 
+/* The compiler's plan is for training with its batch; for a larger one, or for less than training, there is a better
+   one. */
 static bool place_buffers(Machine *machine, Fault *fault)
 {
     const Description *d = machine->description;
-    if (machine->batch > d->batch)
+    if (machine->batch > d->batch || !(machine->phases & 1u << RUN_STEP))
         return plan_anew(machine, fault);
     for (int i = 0; i < d->buffers; i++) {
-        int64_t bytes, end;
+        int64_t bytes = 0;
         if (machine->offset[i] < 0)
             continue;
         machine->offset[i] = d->buffer[i].offset;
-        if (!buffer_bytes(&d->buffer[i], machine->batch, &bytes) ||
-            !checked_add(d->buffer[i].offset, bytes, &end))
-            return fault_set(fault, STATUS_INTERNAL, "buffer '%s' is too large to address",
-                             d->buffer[i].name);
-        machine->arena_bytes = end > machine->arena_bytes ? end : machine->arena_bytes;
+        buffer_bytes(&d->buffer[i], machine->batch, &bytes); /* less than at the description's batch */
+        if (machine->offset[i] + bytes > machine->arena_bytes)
+            machine->arena_bytes = machine->offset[i] + bytes;
     }
     return true;
 }
@@ -127,10 +133,10 @@ static bool reserve_arena(Machine *machine, Fault *fault)
     return true;
 }
 
-static double work_of(const Description *d, const DescribedKernel *k)
+static double work_of(const Machine *machine, int call)
 {
-    int64_t items;
-    return kernel_items(k, d->batch, &items) && items > 0 ? (k->flops + k->bytes) / (double)items : 0;
+    const DescribedKernel *k = &machine->description->kernel[machine->description->call[call].kernel];
+    return (k->flops + k->bytes) * call_share(machine->description, call, machine->batch);
 }
 
 static bool build_calls(Machine *machine, Fault *fault)
@@ -152,7 +158,7 @@ static bool build_calls(Machine *machine, Fault *fault)
     void **buffer = (void **)(argument + arguments);
     for (int i = 0; i < d->calls; i++) {
         const DescribedCall *c = &d->call[i];
-        machine->call[i] = (MachineCall){buffer, argument, work_of(d, &d->kernel[c->kernel])};
+        machine->call[i] = (MachineCall){buffer, argument, work_of(machine, i)};
         buffer += c->buffers;
         argument += 1 + c->arguments;
     }
@@ -232,7 +238,7 @@ void machine_run_call(Machine *machine, int call, int64_t batch)
     int64_t items = 0;
     c->argument[0] = batch;
     kernel_items(&machine->description->kernel[kernel], batch, &items);
-    if (c->work_per_item * (double)items >= MACHINE_SERIAL_WORK)
+    if (c->work >= MACHINE_SERIAL_WORK)
         pool_run(machine->pool, do_call_items, &job, items);
     else if (items > 0)
         do_call_items(&job, 0, items);

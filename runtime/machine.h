@@ -9,8 +9,8 @@
 
 typedef struct MachineCall {
     void **buffer;
-    int64_t *argument;    /* [0] is the batch */
-    double work_per_item; /* FLOPs + bytes */
+    int64_t *argument; /* [0] is the batch */
+    double work;       /* FLOPs + bytes, at the machine's batch */
 } MachineCall;
 
 typedef struct Machine {
@@ -33,8 +33,8 @@ enum { /* sets of phases */
        PHASES_PREDICT = 1 << RUN_PREDICT
 };
 
-/* A machine that can run the phases of a set, and takes memory for no others. Plans anew if `batch` is larger than the
-   description's. False after a fault: memory short (status 1, with what is needed and what there is) or no threads. All
+/* A machine that can run the phases of a set, and takes memory for no others. Keeps the description's plan if that serves,
+   else plans anew. False after a fault: memory short (status 1, with what is needed and what there is) or no threads. All
    buffers are zero. */
 bool machine_start(Machine *machine, const Description *description, const NetcEngine *engine,
                    unsigned phases, int64_t batch, int threads, Fault *fault);
