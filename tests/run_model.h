@@ -87,7 +87,8 @@ static inline void run_set(Run *run, int buffer, const double *value)
 {
     const Buffer *b = &run->program->buffer.at[buffer];
     char *base = run->arena + b->offset;
-    for (int64_t i = 0; i < run_count(run, buffer); i++) {
+    int64_t count = run_count(run, buffer);
+    for (int64_t i = 0; i < count; i++) {
         int64_t at = run_address(run, b, i);
         switch (b->type.dtype) {
         case DTYPE_F32:
@@ -119,7 +120,8 @@ static inline void run_get(const Run *run, int buffer, double *value)
 {
     const Buffer *b = &run->program->buffer.at[buffer];
     const char *base = run->arena + b->offset;
-    for (int64_t i = 0; i < run_count(run, buffer); i++) {
+    int64_t count = run_count(run, buffer);
+    for (int64_t i = 0; i < count; i++) {
         int64_t at = run_address(run, b, i);
         switch (b->type.dtype) {
         case DTYPE_F32:
