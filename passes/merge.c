@@ -65,21 +65,41 @@ static Expr *import(Import *m, const Expr *e)
 }
 
 typedef struct Replacement {
-    int buffer;
-    const Expr *at;
-    Expr *value;
-    bool elsewhere; /* the buffer is read at another place, too */
+    const ComputeStore *store; /* what is read where one of these stores it is its value */
+    int stores;
+    bool elsewhere; /* such a buffer is read at another place, too */
 } Replacement;
 
+/* All stores at once: a value put in reads buffers as they were before any store. */
 static Expr *replace_leaf(Exprs *pool, Expr *e, void *context)
 {
     Replacement *r = context;
     (void)pool;
-    if (e->kind != EXPR_LOAD || e->index != r->buffer)
-        return e;
-    if (e->arg[0] != r->at || e->count > 1)
-        r->elsewhere = true;
-    return e->arg[0] == r->at && e->count == 1 ? r->value : e;
+    for (int i = 0; e->kind == EXPR_LOAD && i < r->stores; i++)
+        if (r->store[i].buffer == e->index) {
+            if (r->store[i].at == e->arg[0] && e->count == 1)
+                return r->store[i].value;
+            r->elsewhere = true;
+        }
+    return e;
+}
+
+static Visit overlap_visitor(Expr *e, void *context)
+{
+    const Compute *c = context;
+    for (int i = 0; e->kind == EXPR_LOAD && i < c->store.count; i++)
+        if (c->store.at[i].buffer == e->index && c->store.at[i].at != e->arg[0])
+            return VISIT_STOP;
+    return VISIT_DEEPER;
+}
+
+/* What a kernel changes in place it reads only where it writes: other elements may be new already. */
+static bool reads_what_it_overwrites(Compute *c)
+{
+    for (int i = 0; i < c->store.count; i++)
+        if (!expr_visit(c->pool, c->store.at[i].value, overlap_visitor, c))
+            return true;
+    return false;
 }
 
 /* ---- the merge ------------------------------------------------------------------------------------------ */
@@ -104,7 +124,7 @@ static int argument_of(Merger *m, Compute *b, int64_t value)
     return i + 1;
 }
 
-/* A copy of b that computes a's stores, too; NULL if b reads what a makes in another order. */
+/* A copy of `old` that computes a's stores, too; NULL if it reads what a makes in another order. */
 static Compute *merged(Merger *m, const Compute *a, const Compute *old)
 {
     Arena *arena = m->c->arena;
@@ -132,21 +152,20 @@ static Compute *merged(Merger *m, const Compute *a, const Compute *old)
         if (b->axis.at[i].dynamic)
             b->axis.at[i].dynamic = import(&from_a, b->axis.at[i].dynamic);
 
-    ComputeStore *store = arena_alloc(arena, (size_t)old->store.count * sizeof *store);
-    memcpy(store, old->store.at, (size_t)old->store.count * sizeof *store);
     for (int i = 0; i < a->store.count; i++) {
-        ComputeStore s = {buffer[a->store.at[i].buffer], import(&from_a, a->store.at[i].at),
-                          import(&from_a, a->store.at[i].value)};
-        for (int k = 0; k < old->store.count; k++) {
-            Replacement r = {s.buffer, s.at, s.value, false};
-            store[k].value = expr_rewrite(b->pool, store[k].value, replace_leaf, &r);
-            if (r.elsewhere)
-                return NULL;
-        }
+        const ComputeStore *s = &a->store.at[i];
+        Expr *at = import(&from_a, s->at), *value = import(&from_a, s->value);
+        list_add(arena, &b->store, ((ComputeStore){buffer[s->buffer], at, value}));
+    }
+    Replacement r = {arena_copy(arena, b->store.at, (size_t)a->store.count * sizeof *b->store.at),
+                     a->store.count, false};
+    for (int k = 0; k < old->store.count; k++) {
+        ComputeStore s = old->store.at[k];
+        s.value = expr_rewrite(b->pool, s.value, replace_leaf, &r);
         list_add(arena, &b->store, s);
     }
-    for (int k = 0; k < old->store.count; k++)
-        list_add(arena, &b->store, store[k]);
+    if (r.elsewhere)
+        return NULL;
     b->reduce = expr_find_reduce(b->store.at[0].value);
     b->flops += a->flops;
     return b;
@@ -215,7 +234,7 @@ static bool try_merge(Merger *m, int at_a, int at_b)
         for (int k = 0; k < b->buffer.count; k++)
             needed |= b->buffer.at[k].id == a->buffer.at[a->store.at[i].buffer].id && b->buffer.at[k].read;
     Compute *both = needed ? merged(m, a, b) : NULL;
-    if (!both || !all_reduce_the_same(both))
+    if (!both || !all_reduce_the_same(both) || reads_what_it_overwrites(both))
         return false;
     count_readers(m, a, -1);
     count_readers(m, b, -1);
