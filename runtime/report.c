@@ -35,43 +35,39 @@ static bool log_fault(const Report *report, Fault *fault)
                      strerror(errno));
 }
 
-/* Copies the rows of the epochs that the checkpoint knows; a run that was killed may have written one more. */
-static void keep_rows(TextOut *out, const char *text, int64_t epoch)
+/* Drops the rows of epochs that the checkpoint does not know, for a run that was killed may have written one more.
+   Returns the length of what is left: the head and the other rows, or nothing. */
+static size_t keep_rows(char *text, int64_t epoch)
 {
-    const char *line = strchr(text, '\n');
-    for (line = line ? line + 1 : ""; *line;) {
-        const char *end = strchr(line, '\n');
-        if (!end)
-            return;
-        if (*line >= '1' && *line <= '9' && strtoll(line, NULL, 10) <= epoch)
-            text_out_bytes(out, line, (size_t)(end + 1 - line));
-        line = end + 1;
+    size_t kept = 0, rows = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        bool head = line == text,
+             row = !head && *line >= '1' && *line <= '9' && strtoll(line, NULL, 10) <= epoch;
+        if (head || row) {
+            memmove(text + kept, line, (size_t)(end + 1 - line));
+            kept += (size_t)(end + 1 - line);
+            rows += row;
+        }
     }
+    return rows ? kept : 0;
 }
 
+/* The head comes with the first row. */
 static bool begin_log(Report *report, const TrainingState *state, Fault *fault)
 {
-    char path[4096];
+    char path[4096], *text = NULL;
     Fault ignored = {0};
     InputFile old = {.handle = -1};
-    unsigned char *text = NULL;
-    if (state->step > 0 && path_join(path, sizeof path, report->folder->path, log_name) &&
-        input_open(&old, path, &ignored)) {
-        text = input_load(&old, REPORT_MOST_LOG, &ignored);
-        if (text)
-            text[old.bytes] = '\0';
-    }
-    size_t size = REPORT_LINE + (text ? (size_t)old.bytes : 0);
-    char *kept = malloc(size);
-    TextOut out = {kept, kept ? size : 0, 0};
-    put_head(report, &out);
-    if (text)
-        keep_rows(&out, (char *)text, state->epoch);
     OutputFile file;
-    bool done = kept || fault_memory(fault, (int64_t)size, log_name);
-    done = done && output_begin(&file, report->folder, log_name, 0, fault) &&
-           output_write(&file, kept, (int64_t)out.length, fault) && output_finish(&file, fault);
-    free(kept);
+    size_t kept = 0;
+    if (state->epoch > 0 && path_join(path, sizeof path, report->folder->path, log_name) &&
+        input_open(&old, path, &ignored) && (text = (char *)input_load(&old, REPORT_MOST_LOG, &ignored))) {
+        text[old.bytes] = '\0';
+        kept = keep_rows(text, state->epoch);
+    }
+    report->headed = kept > 0;
+    bool done = output_begin(&file, report->folder, log_name, 0, fault) &&
+                output_write(&file, text, (int64_t)kept, fault) && output_finish(&file, fault);
     free(text);
     input_close(&old);
     return done;
@@ -171,6 +167,9 @@ bool report_epoch(Report *report, const TrainingState *state, double loss, bool 
     char text[REPORT_LINE];
     double now = seconds_now(), seconds = now - report->epoch_began;
     TextOut row = {text, sizeof text, 0};
+    if (!report->headed)
+        put_head(report, &row);
+    report->headed = true;
     put_row(report, &row, state, loss, best, seconds);
     if (write_all(report->log, text, (int64_t)(row.length < row.size ? row.length : row.size)) != 0)
         return log_fault(report, fault);

@@ -8,6 +8,7 @@
 typedef struct Report {
     const Machine *machine;
     bool quiet, terminal, validates;
+    bool headed;             /* log.csv has its first line */
     int64_t log_every;       /* 0: never */
     int64_t steps_per_epoch; /* of this run */
     int64_t samples;         /* of an epoch */
