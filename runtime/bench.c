@@ -21,8 +21,8 @@ typedef struct Bench {
     double *seconds; /* of each iteration, ascending after the run */
 } Bench;
 
-/* Whole numbers are 0 or 1, for they may be classes or indices, and any has at least two; bytes are all values; others lie
-   in [0, 1). */
+/* Whole numbers are 0 or 1, for they may be classes or indices, and any has at least two; bytes are all
+   values; others lie in [0, 1). */
 static double random_value(const DescribedBuffer *b, uint32_t bits)
 {
     if (element_row[b->element].is_float)
@@ -106,7 +106,7 @@ static double bytes_of(const Bench *bench, int call)
     return d->kernel[d->call[call].kernel].bytes * call_share(d, call, bench->batch);
 }
 
-/* The best of some rounds for each call, in seconds; calls run in their order, so that each finds its inputs. */
+/* The best of some rounds for each call, in seconds; calls run in order, so that each finds its inputs. */
 static void measure_layers(Bench *bench, double *best)
 {
     const DescribedPhase *p = &bench->session->description->phase[bench->phase];

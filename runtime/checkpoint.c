@@ -97,7 +97,7 @@ static bool read_count(const Checkpoint *checkpoint, const char *key, int64_t le
     const char *text = safetensors_text(&checkpoint->header, key);
     char *end = NULL;
     *value = text && *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : -1;
-    return (end && *end == '\0' && *value >= least && *value < INT64_MAX) ||
+    return (end && *end == '\0' && *value >= least && *value < INT64_MAX / 2) ||
            state_fault(checkpoint, key, fault);
 }
 
@@ -173,8 +173,8 @@ static bool check_tensor(const Checkpoint *checkpoint, const Machine *machine, i
 
 static bool is_slot(const char *name) { return strncmp(name, slot_prefix, strlen(slot_prefix)) == 0; }
 
-/* What the program has no place for makes it no checkpoint of this program. All that has one was found before, so
-   counting tells. */
+/* What the program has no place for makes it no checkpoint of this program. All that has one was found
+   before, so counting tells. */
 static bool check_rest(const Checkpoint *checkpoint, const Machine *machine, Fault *fault)
 {
     const Description *d = machine->description;

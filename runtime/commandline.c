@@ -75,7 +75,7 @@ static const RuntimeOption option_table[] = {
 };
 enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
 
-/* -- did you mean --------------------------------------------------------------------------------------------------- */
+/* -- did you mean ------------------------------------------------------------------------------ */
 
 /* Levenshtein's distance; names beyond the size of the row are far from everything. */
 static size_t edit_distance(const char *a, const char *b)
@@ -133,7 +133,7 @@ static bool unknown_command(const char *word, Fault *fault)
     return fault_set(fault, STATUS_USAGE, "unknown command '%s'; --help lists them", word);
 }
 
-/* -- parsing -------------------------------------------------------------------------------------------------------- */
+/* -- parsing ----------------------------------------------------------------------------------- */
 
 static bool parse_count(const char *text, int64_t *count)
 {
@@ -294,7 +294,7 @@ bool commandline_parse(CommandLine *line, const Description *description, int ar
     return true;
 }
 
-/* -- help ----------------------------------------------------------------------------------------------------------- */
+/* -- help -------------------------------------------------------------------------------------- */
 
 static void print_option(FILE *out, char letter, const char *name, const char *argument, const char *help)
 {

@@ -1,5 +1,5 @@
-/* The command line of a compiled program: one table of commands, one of options, from which parsing, --help and the
-   suggestion after a slip are made. The program's own options (--lr) join them. */
+/* The command line of a compiled program: one table of commands, one of options, from which parsing, --help
+   and the suggestion after a slip are made. The program's own options (--lr) join them. */
 #ifndef NETC_COMMANDLINE_H
 #define NETC_COMMANDLINE_H
 

@@ -122,8 +122,8 @@ bool buffer_elements(const DescribedBuffer *buffer, int64_t batch, int64_t *elem
 bool buffer_bytes(const DescribedBuffer *buffer, int64_t batch, int64_t *bytes);
 bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items);
 
-/* How much of a call's work there is at a batch, as a share of that at the description's: the work grows with the batch
-   if one of the call's buffers does. */
+/* How much of a call's work there is at a batch, as a share of that at the description's: the work grows with
+   the batch if one of the call's buffers does. */
 double call_share(const Description *description, int call, int64_t batch);
 
 /* The buffer of that role and name, -1 if there is none. */

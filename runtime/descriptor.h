@@ -1,5 +1,6 @@
-/* What a compiled program is: one constant text, the descriptor, and a table of kernels. The compiler writes the text
-   (ir/program_descriptor.c), the runtime reads it at start (descriptor.c); every backend emits the same bytes.
+/* What a compiled program is: one constant text, the descriptor, and a table of kernels. The compiler writes
+   the text (ir/program_descriptor.c), the runtime reads it at start (description_parse.c); every backend emits
+   the same bytes.
 
    Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT^POWER, meaning
    COUNT · batch^POWER; a number is decimal. In this order:
@@ -14,21 +15,22 @@
      option "lr" BUFFER                                              (a f32 scalar: NaN unless given)
      buffer KIND "conv1.weight" DTYPE RANK SIZE… axes AXIS… life FIRST LAST at OFFSET [of BUFFER]
      kernel "conv1_3" items OUTER COUNT^POWER DIVISOR flops F bytes B
-     phase "step" FIRST COUNT                                        (init step test finish predict; absent ones too)
-     result KIND "loss" BUFFER                                       (0 or more after each phase; loss metric output)
+     phase "step" FIRST COUNT                                        (init … predict; absent ones too)
+     result KIND "loss" BUFFER                                       (0 or more after each; loss metric output)
      call KERNEL "conv1" buffers N BUFFER… arguments N VALUE…        (all calls, in the order of the phases)
      end
 
-   Buffers, kernels and calls are numbered from 0 in the order of their lines (so a `field` may name a later line).
-   KIND of a buffer: param state slot metric input scalar result transient. The first six keep their contents from
-   phase to phase; a result and an input must survive until the phase's end; a transient lives from call FIRST to
-   call LAST. `axes` is the layout: logical axes from the outermost in memory to the innermost; checkpoints, data and
-   results are in logical order. OFFSET is in bytes in one arena, valid for batches up to the model line's; for a larger
-   batch the runtime plans anew by plan_memory(). `of` names a slot's parameter. A kernel has
-   items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and bytes at the model line's batch.
+   Buffers, kernels and calls are numbered from 0 in the order of their lines (so a `field` may name a later
+   line). KIND of a buffer: param state slot metric input scalar result transient. The first six keep their
+   contents from phase to phase; a result and an input must survive until the phase's end; a transient lives
+   from call FIRST to call LAST. `axes` is the layout: logical axes from the outermost in memory to the
+   innermost; checkpoints, data and results are in logical order. OFFSET is in bytes in one arena, valid for
+   batches up to the model line's; for a larger batch the runtime plans anew by plan_memory(). `of` names a
+   slot's parameter. A kernel has items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and
+   bytes at the model line's batch.
 
-   What the runtime writes before a step: the fields; step, from 1; epoch, from 0; epochs; progress =
-   (step - 1) / (epochs · steps of an epoch); once, seed (low and high half) and the options. `finish` runs with the
+   What the runtime writes before a step: the fields; step, from 1; epoch, from 0; epochs; progress = (step -
+   1) / (epochs · steps of an epoch); once, seed (low and high half) and the options. `finish` runs with the
    number of all samples as its batch, so none of its kernels or buffers may grow with the batch. */
 #ifndef NETC_DESCRIPTOR_H
 #define NETC_DESCRIPTOR_H
@@ -41,8 +43,8 @@ typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t be
 /* The whole program, train to bench, by the command line. Returns the exit status. */
 int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv);
 
-/* The same where kernels are not plain functions: the interpreter, a device. `call` comes from several threads at once,
-   for disjoint items. argv is reordered. */
+/* The same where kernels are not plain functions: the interpreter, a device. `call` comes from several threads
+   at once, for disjoint items. argv is reordered. */
 typedef struct NetcEngine {
     void (*call)(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
                  int64_t end);

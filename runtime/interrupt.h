@@ -1,5 +1,5 @@
-/* Signals while training: SIGINT and SIGTERM ask it to stop after the step (a second one ends at once), SIGUSR1 and SIGHUP
-   ask for a checkpoint now. */
+/* Signals while training: SIGINT and SIGTERM ask it to stop after the step (a second one ends at once),
+   SIGUSR1 and SIGHUP ask for a checkpoint now. */
 #ifndef NETC_INTERRUPT_H
 #define NETC_INTERRUPT_H
 

@@ -83,8 +83,8 @@ static bool plan_anew(Machine *machine, Fault *fault)
                      machine->batch);
 }
 
-/* The compiler's plan is for training with its batch; for a larger one, or for less than training, there is a better
-   one. */
+/* The compiler's plan is for training with its batch; for a larger one, or for less than training, there is a
+   better one. */
 static bool place_buffers(Machine *machine, Fault *fault)
 {
     const Description *d = machine->description;

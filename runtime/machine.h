@@ -33,9 +33,9 @@ enum { /* sets of phases */
        PHASES_PREDICT = 1 << RUN_PREDICT
 };
 
-/* A machine that can run the phases of a set, and takes memory for no others. Keeps the description's plan if that serves,
-   else plans anew. False after a fault: memory short (status 1, with what is needed and what there is) or no threads. All
-   buffers are zero. */
+/* A machine that can run the phases of a set, and takes memory for no others. Keeps the description's plan if
+   that serves, else plans anew. False after a fault: memory short (status 1, with what is needed and what
+   there is) or no threads. All buffers are zero. */
 bool machine_start(Machine *machine, const Description *description, const NetcEngine *engine,
                    unsigned phases, int64_t batch, int threads, Fault *fault);
 void machine_stop(Machine *machine);

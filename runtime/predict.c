@@ -45,7 +45,7 @@ typedef struct Predictor {
     SampleLabel *label;    /* of those that wait */
 } Predictor;
 
-/* -- results ---------------------------------------------------------------------------------------------------------- */
+/* -- results ----------------------------------------------------------------------------------- */
 
 static double output_value(const char *values, Element element, int64_t i)
 {
@@ -142,7 +142,7 @@ static bool run_waiting(Predictor *predictor)
     return done;
 }
 
-/* -- inputs ----------------------------------------------------------------------------------------------------------- */
+/* -- inputs ------------------------------------------------------------------------------------ */
 
 static bool refuse_shape(const Predictor *predictor, const PredictInput *input, const char *path)
 {
@@ -255,7 +255,7 @@ static bool take_files(Predictor *predictor)
     return run_waiting(predictor);
 }
 
-/* -- inputs by name --------------------------------------------------------------------------------------------------- */
+/* -- inputs by name ---------------------------------------------------------------------------- */
 
 static const char *file_of_input(const Predictor *predictor, const char *name)
 {
@@ -307,7 +307,7 @@ static bool take_named(Predictor *predictor)
     return done;
 }
 
-/* -- the command ------------------------------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------------------- */
 
 static bool make_inputs(Predictor *predictor)
 {

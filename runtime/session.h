@@ -12,7 +12,8 @@ typedef struct Session {
     const CommandLine *line;
 } Session;
 
-/* Results go to stdout, progress to stderr. False after a fault; an interruption is one, of status 128 + signal. */
+/* Results go to stdout, progress to stderr. False after a fault; an interruption is one, of status 128 +
+   signal. */
 bool command_train(const Session *session, Fault *fault);
 bool command_test(const Session *session, Fault *fault);
 bool command_predict(const Session *session, Fault *fault);
@@ -35,8 +36,8 @@ void session_default_folder(const Session *session, char *path, size_t size);
 /* Opens a split: `role` is "train", "valid" or "test". False without a fault where the program has none. */
 bool session_open_data(const Session *session, DataSet *set, const char *role, bool test, Fault *fault);
 
-/* Runs a whole set through `test` and `finish`; the results are in the machine. False if `stopped`, asked before every
-   batch, said so. */
+/* Runs a whole set through `test` and `finish`; the results are in the machine. False if `stopped`, asked
+   before every batch, said so. */
 bool session_evaluate(Machine *machine, const DataSet *set, int64_t batch, bool (*stopped)(void));
 
 double seconds_now(void); /* of a clock that only goes forward */

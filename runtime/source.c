@@ -29,8 +29,9 @@ void *dataset_allocate(DataSet *set, int64_t bytes, const char *file, Fault *fau
 
 const char *dataset_string(DataSet *set, const char *string, Fault *fault)
 {
-    char *copy = dataset_allocate(set, (int64_t)strlen(string), "a name", fault);
-    return copy ? strcpy(copy, string) : NULL;
+    size_t size = strlen(string) + 1;
+    char *copy = dataset_allocate(set, (int64_t)size, "a name", fault);
+    return copy ? memcpy(copy, string, size) : NULL;
 }
 
 void dataset_close(DataSet *set)

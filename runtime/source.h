@@ -48,8 +48,8 @@ bool dataset_open(DataSet *set, const Description *description, const DescribedS
                   const char *folder, bool test, Fault *fault);
 void dataset_close(DataSet *set);
 
-/* Fills the machine's fields with a batch: the samples at the places first … first+batch-1 of an order, or, where that
-   is NULL, of the file. */
+/* Fills the machine's fields with a batch: the samples at the places first … first+batch-1 of an order, or,
+   where that is NULL, of the file. */
 void dataset_load(const DataSet *set, const Machine *machine, const SampleOrder *order, int64_t first,
                   int64_t batch);
 

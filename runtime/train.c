@@ -3,8 +3,8 @@
 #include "checked.h"
 #include "checkpoint.h"
 #include "interrupt.h"
-#include "report.h"
 #include "session.h"
+#include "training_report.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Everything that changes from step to step is in `state`, so that a checkpoint of it is the whole truth: the place in
-   the epoch follows from the step, the order of samples from seed and epoch, random numbers from seed and step. */
+/* Everything that changes from step to step is in `state`, so that a checkpoint of it is the whole truth: the
+   place in the epoch follows from the step, the order of samples from seed and epoch, random numbers from
+   seed and step. */
 typedef struct Trainer {
     const Session *session;
     const Description *description;
@@ -31,7 +32,7 @@ typedef struct Trainer {
     double last_loss;   /* of an epoch */
 } Trainer;
 
-/* -- settings --------------------------------------------------------------------------------------------------------- */
+/* -- settings ---------------------------------------------------------------------------------- */
 
 static bool begin_state(Trainer *trainer)
 {
@@ -87,7 +88,7 @@ static bool settle_state(Trainer *trainer, const char *out, const char *last)
     return begin_state(trainer);
 }
 
-/* -- start ------------------------------------------------------------------------------------------------------------ */
+/* -- start ------------------------------------------------------------------------------------- */
 
 static int loss_buffer(const Description *d, RunPhase phase)
 {
@@ -169,7 +170,7 @@ static bool open_outputs(Trainer *trainer, const char *out)
     return report_open(&trainer->report, &trainer->folder, &trainer->state, trainer->fault);
 }
 
-/* -- the loop --------------------------------------------------------------------------------------------------------- */
+/* -- the loop ---------------------------------------------------------------------------------- */
 
 static bool save(Trainer *trainer, const char *name)
 {
@@ -236,7 +237,8 @@ static bool less_is_better(const char *name)
     return false;
 }
 
-/* What `best` goes by: the named result, else the first metric, of the validation set; without one, the training loss. */
+/* What `best` goes by: the named result, else the first metric, of the validation set; without one, the
+   training loss. */
 static bool is_best(Trainer *trainer, double loss)
 {
     const Description *d = trainer->description;
@@ -295,7 +297,7 @@ static bool train_loop(Trainer *trainer)
     return trainer->saved_step == state->step || save(trainer, checkpoint_last);
 }
 
-/* -- the command ------------------------------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------------------- */
 
 static bool interruption(const Trainer *trainer, const char *out)
 {

@@ -1,4 +1,5 @@
-/* Runs the toy program (toy_program.h) as a process of its own, in a folder of its own, and keeps what it says. */
+/* Runs the toy program (toy_program.h) as a process of its own, in a folder of its own, and keeps what it
+   says. */
 #ifndef NETC_RUN_TOY_H
 #define NETC_RUN_TOY_H
 

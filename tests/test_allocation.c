@@ -1,4 +1,5 @@
-/* A program that trains allocates nothing after its start. Counts calls of malloc, which the sanitizers replace. */
+/* A program that trains allocates nothing after its start. Counts calls of malloc, which the sanitizers
+   replace. */
 #include "descriptor.h"
 #include "run_toy.h"
 

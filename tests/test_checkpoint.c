@@ -273,7 +273,7 @@ START_TEST(another_program_cannot_resume)
 }
 END_TEST
 
-/* -- faults while writing ------------------------------------------------------------------------------------------ */
+/* -- faults while writing ---------------------------------------------------------------------- */
 
 static int count_files(void)
 {
@@ -350,8 +350,8 @@ START_TEST(a_full_file_system_keeps_the_old_file)
 }
 END_TEST
 
-/* Killed at any moment, a program leaves the old file or the new one, whole; the next one to save is not in the way of
-   what is left of it. */
+/* Killed at any moment, a program leaves the old file or the new one, whole; the next one to save is not in
+   the way of what is left of it. */
 START_TEST(a_kill_leaves_a_whole_file)
 {
     ck_assert(checkpoint_save(&writer, &folder, "killed", &state, &fault));
@@ -418,7 +418,7 @@ START_TEST(folders_that_cannot_be_are_refused)
 }
 END_TEST
 
-/* -- views --------------------------------------------------------------------------------------------------------- */
+/* -- views ------------------------------------------------------------------------------------- */
 
 /* Any part, in any layout, goes in and out by logical order. */
 START_TEST(views_turn_layouts)

@@ -12,7 +12,7 @@ static void set_up(void)
     run_well("train --data data --out shared --quiet");
 }
 
-/* -- help and slips ------------------------------------------------------------------------------------------------ */
+/* -- help and slips ---------------------------------------------------------------------------- */
 
 static int count_lines(const char *text)
 {
@@ -110,7 +110,7 @@ START_TEST(options_may_stand_anywhere)
 }
 END_TEST
 
-/* -- test, info, bench ----------------------------------------------------------------------------------------------- */
+/* -- test, info, bench ------------------------------------------------------------------------- */
 
 START_TEST(test_measures_the_test_data)
 {
@@ -180,7 +180,7 @@ START_TEST(bench_needs_no_data)
 }
 END_TEST
 
-/* -- what a program lacks -------------------------------------------------------------------------------------------- */
+/* -- what a program lacks ---------------------------------------------------------------------- */
 
 START_TEST(an_old_cpu_is_told)
 {

@@ -15,7 +15,7 @@ static void set_up(void)
     run_well("train --data data --quiet");
 }
 
-/* -- PNG ------------------------------------------------------------------------------------------------------------- */
+/* -- PNG --------------------------------------------------------------------------------------- */
 
 enum { PNG_MOST = 4096 };
 
@@ -108,7 +108,7 @@ START_TEST(broken_images_are_refused)
 }
 END_TEST
 
-/* -- .npy -------------------------------------------------------------------------------------------------------------- */
+/* -- .npy -------------------------------------------------------------------------------------- */
 
 static bool parse_npy(NpyArray *array, const char *dictionary, const void *data, size_t count)
 {
@@ -202,7 +202,7 @@ START_TEST(what_is_written_is_read)
 }
 END_TEST
 
-/* -- the command -------------------------------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------------------- */
 
 static void put_image(const char *path, unsigned char a, unsigned char b, unsigned char c, unsigned char d)
 {

@@ -51,7 +51,7 @@ START_TEST(threads_do_not_change_a_bit)
 }
 END_TEST
 
-/* Stopped after every step there is, and resumed without seed, with another number of threads: the same file. */
+/* Stopped after any step, and resumed without seed, with another number of threads: the same file. */
 START_TEST(stopping_at_any_step_changes_nothing)
 {
     for (int step = 1; step < 39; step += 1) {
@@ -185,7 +185,7 @@ START_TEST(infinity_stops_and_saves_nothing)
 }
 END_TEST
 
-/* -- validation, best, patience -------------------------------------------------------------------------------------- */
+/* -- validation, best, patience ---------------------------------------------------------------- */
 
 static const char with_valid[] = TOY_DESCRIPTOR("", TOY_VALID);
 
@@ -199,7 +199,8 @@ static const char *changed(const char *from, const char *to)
     return text;
 }
 
-/* The epoch of the log whose validation loss is least, or whose top1 is greatest; checks that the log marks the same. */
+/* The epoch of the log whose validation loss is least, or whose top1 is greatest; checks that the log marks
+   the same. */
 static int best_epoch_in(const char *log, bool by_loss)
 {
     double best = by_loss ? -1e30 : -1;
@@ -274,7 +275,7 @@ START_TEST(a_loss_is_better_when_less)
 }
 END_TEST
 
-/* -- signals --------------------------------------------------------------------------------------------------------- */
+/* -- signals ----------------------------------------------------------------------------------- */
 
 /* Kernels that send signals to their own process while they move the parameters for the n-th time. */
 static int moves, signal_move[2], signal_number[2];

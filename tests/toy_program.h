@@ -1,5 +1,6 @@
-/* A program as the compiler would make it, written by hand: a descriptor and kernels in C. It learns a digit as a linear
-   function of a 2x2 image, by gradient descent with momentum. Tests of the runtime run it without the compiler. */
+/* A program as the compiler would make it, written by hand: a descriptor and kernels in C. It learns a digit
+   as a linear function of a 2x2 image, by gradient descent with momentum. Tests of the runtime run it without
+   the compiler. */
 #ifndef NETC_TOY_PROGRAM_H
 #define NETC_TOY_PROGRAM_H
 
@@ -167,7 +168,8 @@ static void toy_score(void *const *buffer, const int64_t *argument, int64_t begi
 static NetcKernel *const toy_kernel[] = {toy_fill,  toy_guess, toy_learn, toy_move,
                                          toy_count, toy_mean,  toy_score};
 
-/* Writes `samples` images and labels as IDX files named `prefix` ("train", "t10k") into a folder. 0 if all went well. */
+/* Writes `samples` images and labels as IDX files named `prefix` ("train", "t10k") into a folder. 0 if all
+   went well. */
 static inline int toy_write_data(const char *folder, const char *prefix, int samples)
 {
     char path[1000];

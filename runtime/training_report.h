@@ -1,7 +1,7 @@
-/* What training tells: a line that is drawn over and over on a terminal, one line an epoch elsewhere, and log.csv with a
-   row an epoch. */
-#ifndef NETC_REPORT_H
-#define NETC_REPORT_H
+/* What training tells: a line that is drawn over and over on a terminal, one line an epoch elsewhere, and
+   log.csv with a row an epoch. */
+#ifndef NETC_TRAINING_REPORT_H
+#define NETC_TRAINING_REPORT_H
 
 #include "checkpoint.h"
 
@@ -18,14 +18,14 @@ typedef struct Report {
     int64_t run_step, epoch_step; /* steps done when those began */
 } Report;
 
-/* Opens folder/log.csv; of an older one it keeps the header and the rows of epochs up to state->epoch. The machine, the
-   flags and the sizes are set before. */
+/* Opens folder/log.csv; of an older one it keeps the header and the rows of epochs up to state->epoch. The
+   machine, the flags and the sizes are set before. */
 bool report_open(Report *report, OutputFolder *folder, const TrainingState *state, Fault *fault);
 void report_close(Report *report);
 
 void report_step(Report *report, const TrainingState *state, int64_t last_step, double loss);
 
-/* After an epoch; state->epoch counts it. The results of `finish` are in the machine if the report validates. */
+/* After an epoch; state->epoch counts it. The machine holds the results of `finish` if the report validates. */
 bool report_epoch(Report *report, const TrainingState *state, double loss, bool best, Fault *fault);
 
 #endif

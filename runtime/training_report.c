@@ -1,8 +1,8 @@
 #include "system.h"
 
-#include "report.h"
 #include "session.h"
 #include "text_out.h"
+#include "training_report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +35,8 @@ static bool log_fault(const Report *report, Fault *fault)
                      strerror(errno));
 }
 
-/* Drops the rows of epochs that the checkpoint does not know, for a run that was killed may have written one more.
-   Returns the length of what is left: the head and the other rows, or nothing. */
+/* Drops the rows of epochs that the checkpoint does not know, for a run that was killed may have written one
+   more. Returns the length of what is left: the head and the other rows, or nothing. */
 static size_t keep_rows(char *text, int64_t epoch)
 {
     size_t kept = 0, rows = 0;
