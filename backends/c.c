@@ -89,8 +89,10 @@ static const char includes[] =
     "#include <math.h>\n"
     "#include <stdbool.h>\n"
     "#include <stdint.h>\n"
-    "#ifdef __x86_64__\n"
+    "#if defined __x86_64__\n"
     "#include <immintrin.h>\n"
+    "#elif defined __aarch64__\n"
+    "#include <arm_neon.h>\n"
     "#endif\n"
     "\n"
     "#ifdef __FAST_MATH__\n"
@@ -98,8 +100,7 @@ static const char includes[] =
     "#endif\n"
     "\n"
     "/* Does the items [begin, end) of one call. argument[0] is the batch. */\n"
-    "typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t begin, "
-    "int64_t end);\n";
+    "typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);\n";
 
 static void print_table(Text *text, const char *qualifiers, Kernel *const *kernel, int count)
 {

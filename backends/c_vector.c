@@ -213,7 +213,7 @@ void c_vectors_print(Text *text, const CVectors *v)
         print_type(text, &v->type.at[i]);
     if (v->function.count)
         text_add(text, "\n#define convert __builtin_convertvector\n"
-                       "#define INLINE static inline __attribute__((always_inline))\n");
+                       "#define INLINE static inline __attribute__((always_inline, unused))\n");
     for (int i = 0; i < v->function.count; i++) {
         text_add(text, "\n");
         print_lines(text, v->function.at[i].text);

@@ -36,18 +36,39 @@ static void use_halves(CVectors *v, DType dtype, int lanes)
 
 /* ---- functions that an instruction does --------------------------------------------------------------- */
 
-/* A function whose intrinsic is _mm_STEM_ps and the like. */
+/* A function whose intrinsic is _mm_STEM_ps and the like on x86, vSTEMq_f32 and the like on ARM. */
 typedef struct Native {
     ScalarOp op;
     const char *stem;
     const char *condition[3]; /* of the 128, 256 and 512 bits wide one */
+    const char *neon, *neon_operands;
 } Native;
 
 static const Native natives[] = {
-    {SCALAR_FMA, "fmadd", {"__FMA__", "__FMA__", "__AVX512F__"}},
-    {SCALAR_SQRT, "sqrt", {"__SSE2__", "__AVX__", "__AVX512F__"}},
-    {SCALAR_FLOOR, "floor", {"__SSE4_1__", "__AVX__", "__AVX512F__"}},
+    {SCALAR_FMA, "fmadd", {"__FMA__", "__FMA__", "__AVX512F__"}, "fma", "cab"},
+    {SCALAR_SQRT, "sqrt", {"__SSE2__", "__AVX__", "__AVX512F__"}, "sqrt", "a"},
+    {SCALAR_FLOOR, "floor", {"__SSE4_1__", "__AVX__", "__AVX512F__"}, "rndm", "a"},
 };
+
+/* The lines before the #else: by the instruction of 128 << width bits. */
+static void print_native(Text *body, const Native *native, DType dtype, int width)
+{
+    static const char *const prefix[] = {"_mm", "_mm256", "_mm512"};
+    bool single = dtype == DTYPE_F32;
+    text_printf(body, "#ifdef %s\n    return ($V)%s_%s_%s(", native->condition[width], prefix[width],
+                native->stem, single ? "ps" : "pd");
+    for (int i = 0; i < scalar_info[native->op].arity; i++)
+        text_printf(body, "%s(__m%d%s)%c", i ? ", " : "", 128 << width, single ? "" : "d", "abc"[i]);
+    text_add(body, ");\n");
+    if (width > 0)
+        return;
+    text_printf(body, "#elif defined __aarch64__\n    return ($V)v%sq_%s(", native->neon,
+                single ? "f32" : "f64");
+    for (const char *operand = native->neon_operands; *operand; operand++)
+        text_printf(body, "%s(%s)%c", operand > native->neon_operands ? ", " : "",
+                    single ? "float32x4_t" : "float64x2_t", *operand);
+    text_add(body, ");\n");
+}
 
 static const char *native_function(CVectors *v, const Native *native, const char *scalar, DType dtype,
                                    int lanes)
@@ -55,22 +76,18 @@ static const char *native_function(CVectors *v, const Native *native, const char
     static const char *const parameter[] = {"", "$V a", "$V a, $V b", "$V a, $V b, $V c"};
     int arity = scalar_info[native->op].arity, bytes = vector_bytes(dtype, lanes);
     int width = bytes == 16 ? 0 : bytes == 32 ? 1 : bytes == 64 ? 2 : -1;
-    const char *name = scalar_info[native->op].name, *kind = dtype == DTYPE_F32 ? "" : "d";
+    const char *name = scalar_info[native->op].name;
     Arena *arena = c_vectors_arena(v);
     Text body = {0};
     text_printf(&body, "INLINE $V %s_$V(%s)\n{\n", name, parameter[arity]);
     if (width >= 0) {
-        static const char *const prefix[] = {"_mm", "_mm256", "_mm512"};
-        text_printf(&body, "#ifdef %s\n    return ($V)%s_%s_%s(", native->condition[width], prefix[width],
-                    native->stem, dtype == DTYPE_F32 ? "ps" : "pd");
-        for (int i = 0; i < arity; i++)
-            text_printf(&body, "%s(__m%d%s)%c", i ? ", " : "", 8 * bytes, kind, "abc"[i]);
-        text_add(&body, ");\n#else\n");
+        print_native(&body, native, dtype, width);
+        text_add(&body, "#else\n");
     }
     if (bytes > 32) {
         use_halves(v, dtype, lanes);
         const char *half = native_function(v, native, scalar, dtype, lanes / 2);
-        half = half ? arena_printf(arena, "%.*s", (int)strcspn(half, "("), half) : NULL;
+        half = arena_printf(arena, "%.*s", (int)strcspn(half, "("), half);
         text_add(&body, "    return join_$V(");
         for (int part = 0; part < 2; part++) {
             text_printf(&body, "%s%s(", part ? ", " : "", half);

@@ -48,8 +48,14 @@ static void add(Arena *arena, Command *command, const char *word)
 static Command link_command(Arena *arena, const BackendOptions *options, const char *object,
                             const char *library, const char *program)
 {
-    static const char *const before[] = {"-pie", "-Wl,--gc-sections", "-Wl,--as-needed",
-                                         "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"};
+    static const char *const before[] = {"-pie",
+                                         "-Wl,--gc-sections",
+                                         "-Wl,--as-needed",
+                                         "-Wl,-z,relro,-z,now",
+                                         "-Wl,-z,noexecstack",
+                                         "-Wl,-z,noseparate-code",
+                                         "-Wl,--hash-style=gnu",
+                                         "-Wl,--build-id=none"};
     static const char *const after[] = {"-lpng", "-lz", "-lm", "-lpthread"};
     Command command = {NULL, 0, 0};
     add(arena, &command, options->compiler ? options->compiler : "cc");

@@ -101,6 +101,9 @@ static void add_attribute(KernelBuilder *b, const char *name, const char *value)
     LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex, attribute);
 }
 
+/* FLOPs and bytes below which a kernel had better be small than fast. */
+#define SMALL_WORK 2e6
+
 static void add_attributes(KernelBuilder *b)
 {
     char bits[16];
@@ -108,6 +111,11 @@ static void add_attributes(KernelBuilder *b)
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(b->context, nounwind, 0));
+    if (b->kernel->flops + b->kernel->bytes < SMALL_WORK) {
+        unsigned small = LLVMGetEnumAttributeKindForName("optsize", 7);
+        LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
+                                LLVMCreateEnumAttribute(b->context, small, 0));
+    }
     add_attribute(b, "target-cpu", b->target->cpu);
     add_attribute(b, "tune-cpu", b->target->tune);
     if (*b->target->features)

@@ -17,7 +17,8 @@ static bool element_of(Elaborator *e, const TypeTerm *type, DType *dtype)
         report(e, type->element.span, "%s is not supported yet: elements are f32 f64 i32 i64 u32 i8 u8 bool",
                type->element.text);
     else
-        report(e, type->element.span, "'%s' is not an element type%s", type->element.text, nearest_text(e, &nearest));
+        report(e, type->element.span, "'%s' is not an element type%s", type->element.text,
+               nearest_text(e, &nearest));
     return false;
 }
 
@@ -43,7 +44,8 @@ bool evaluate_type(Elaborator *e, const TypeTerm *type, Type *result)
     if (!element_of(e, type, &result->dtype))
         return false;
     if (!type->tensor) {
-        report(e, type->span, "a tensor type has its sizes in brackets: %s[] is a single number", type->element.text);
+        report(e, type->span, "a tensor type has its sizes in brackets: %s[] is a single number",
+               type->element.text);
         return false;
     }
     if (type->dim.count > MAX_RANK) {
@@ -55,7 +57,8 @@ bool evaluate_type(Elaborator *e, const TypeTerm *type, Type *result)
             return false;
     Size elements;
     if (!type_elements(result, &elements)) {
-        report(e, type->span, "%s is too large: at most 2^40 along an axis and 2^48 elements", type_text(e, result));
+        report(e, type->span, "%s is too large: at most 2^40 along an axis and 2^48 elements",
+               type_text(e, result));
         return false;
     }
     return true;
@@ -76,7 +79,8 @@ static bool refuse_unknown_argument(Elaborator *e, const Item *item, const Arg *
     Nearest nearest = nearest_of(arg->name.text);
     for (int p = 0; p < item->params.count; p++)
         nearest_try(&nearest, item->params.at[p].name.text);
-    report(e, arg->name.span, "%s has no argument '%s'%s", item->name.text, arg->name.text, nearest_text(e, &nearest));
+    report(e, arg->name.span, "%s has no argument '%s'%s", item->name.text, arg->name.text,
+           nearest_text(e, &nearest));
     report_signature(e, item);
     return false;
 }
@@ -93,7 +97,8 @@ static int match_one(Elaborator *e, const Item *item, const Arg *arg, int *posit
         report_signature(e, item);
         p = -1;
     } else if (given->given[p]) {
-        report(e, span, "%s: the argument '%s' is given twice", item->name.text, item->params.at[p].name.text);
+        report(e, span, "%s: the argument '%s' is given twice", item->name.text,
+               item->params.at[p].name.text);
         report_signature(e, item);
         p = -1;
     }
@@ -104,7 +109,8 @@ static bool check_complete(Elaborator *e, const Item *item, const Given *given, 
 {
     for (int p = 0; p < item->params.count; p++)
         if (!given->given[p] && !item->params.at[p].value) {
-            report(e, call, "%s: the argument '%s' is missing", item->name.text, item->params.at[p].name.text);
+            report(e, call, "%s: the argument '%s' is missing", item->name.text,
+                   item->params.at[p].name.text);
             report_signature(e, item);
             return false;
         }
@@ -154,7 +160,8 @@ bool arguments_match(Elaborator *e, const Item *item, const Term *term, const Va
     for (int i = 0; i < term->args.count; i++) {
         const Arg *arg = &term->args.at[i];
         int p = good ? match_one(e, item, arg, &position, given) : -1;
-        Value value = evaluate(e, arg->value); /* also where its place is wrong: it may hold a fault of its own */
+        Value value =
+            evaluate(e, arg->value); /* also where its place is wrong: it may hold a fault of its own */
         good = p >= 0;
         poison = poison || value.kind == VALUE_POISON;
         if (!good)
@@ -177,12 +184,12 @@ static const char *type_term_text(Elaborator *e, const TypeTerm *type)
     return copy;
 }
 
-static bool refuse_argument(Elaborator *e, const Frame *frame, const Parameter *param, Value value, const char *more,
-                            Span span)
+static bool refuse_argument(Elaborator *e, const Frame *frame, const Parameter *param, Value value,
+                            const char *more, Span span)
 {
     report(e, span, "%s: %s must be %s, but is %s%s", frame->item->name.text, param->name.text,
-           type_term_text(e, param->type), value.kind == VALUE_TENSOR ? value_text(e, value) : described_text(e, value),
-           more);
+           type_term_text(e, param->type),
+           value.kind == VALUE_TENSOR ? value_text(e, value) : described_text(e, value), more);
     report_origin(e, param->name.text, value);
     report_signature(e, frame->item);
     return false;
@@ -208,7 +215,8 @@ static bool bind_dim(Elaborator *e, Frame *frame, const Dim *dim, Size actual, c
     return false;
 }
 
-static bool bind_sizes(Elaborator *e, Frame *frame, const TypeTerm *type, const Type *actual, const char **more)
+static bool bind_sizes(Elaborator *e, Frame *frame, const TypeTerm *type, const Type *actual,
+                       const char **more)
 {
     int rest = -1, count = type->dim.count;
     for (int d = 0; d < count; d++)
@@ -234,7 +242,8 @@ static bool bind_tensor(Elaborator *e, Frame *frame, const Parameter *param, Val
     if (!any && !element_of(e, type, &dtype))
         return false;
     const Origin *origin = value->origin;
-    if (value_is_number(*value) || value->kind == VALUE_OPTION || (value->kind == VALUE_BOOL && dtype == DTYPE_BOOL)) {
+    if (value_is_number(*value) || value->kind == VALUE_OPTION ||
+        (value->kind == VALUE_BOOL && dtype == DTYPE_BOOL)) {
         Node *node = tensor_of(e, *value, dtype, span);
         if (!node)
             return false;
@@ -254,13 +263,17 @@ static bool bind_known(Elaborator *e, Frame *frame, const Parameter *param, Valu
     static const struct {
         const char *name;
         ValueKind kind;
-    } kinds[] = {{"int", VALUE_INT}, {"float", VALUE_FLOAT}, {"bool", VALUE_BOOL}, {"string", VALUE_STRING},
+    } kinds[] = {{"int", VALUE_INT},
+                 {"float", VALUE_FLOAT},
+                 {"bool", VALUE_BOOL},
+                 {"string", VALUE_STRING},
                  {"list", VALUE_LIST}};
     int k = 0;
     while (k < 5 && strcmp(kinds[k].name, param->type->element.text))
         k++;
     if (k == 5) {
-        report(e, param->type->span, "'%s' is not a type: there are int float bool string list, and tensors as f32[n]",
+        report(e, param->type->span,
+               "'%s' is not a type: there are int float bool string list, and tensors as f32[n]",
                param->type->element.text);
         return false;
     }
@@ -353,7 +366,8 @@ static bool name_instance(Elaborator *e, Frame *frame, const Term *term)
         return true;
     const Term *first = map_find(&e->path, frame->path);
     if (first && !frame->shared) {
-        report(e, term->as.text ? term->as.span : term->span, "two layers with parameters would be named '%s'", frame->path);
+        report(e, term->as.text ? term->as.span : term->span,
+               "two layers with parameters would be named '%s'", frame->path);
         report_note(e, first->span, "here is the first");
         report_help(e, "`as NAME` after a call names its layer");
         return false;
@@ -392,7 +406,7 @@ static Value expand(Elaborator *e, Frame *frame, const Term *term)
     e->shape = shape;
     g->scope = scope;
     g->span = span;
-    return frame->returned ? frame_result(e, frame) : value_poison;
+    return frame->returned && e->faults == faults ? frame_result(e, frame) : value_poison;
 }
 
 static Value with_origin(Elaborator *e, Value value, const Term *term)
@@ -451,7 +465,8 @@ static Value call_instance(Elaborator *e, const Instance *instance, const Term *
     const Item *item = instance->item;
     Item again = *item; /* with what is known as defaults, so that matching does not miss it */
     static const Term known = {.kind = TERM_NAME};
-    again.params.at = arena_copy(e->arena, item->params.at, (size_t)item->params.count * sizeof *item->params.at);
+    again.params.at =
+        arena_copy(e->arena, item->params.at, (size_t)item->params.count * sizeof *item->params.at);
     for (int p = 0; p < item->params.count; p++)
         if (instance->argument[p].kind != VALUE_TENSOR && !again.params.at[p].value)
             again.params.at[p].value = (Term *)(uintptr_t)&known;

@@ -102,8 +102,11 @@ static void write_buffer(Text *text, const Buffer *b, const int *buffer)
     text_printf(text, " %s %d", dtype_info[b->type.dtype].name, b->type.rank);
     for (int d = 0; d < b->type.rank; d++)
         text_printf(text, " %lld^%d", (long long)b->type.dim[d].count, b->type.dim[d].power);
-    text_add(text, " axes");
+    bool row_major = true;
     for (int d = 0; d < b->type.rank; d++)
+        row_major = row_major && b->axes[d] == d;
+    text_add(text, row_major ? "" : " axes");
+    for (int d = 0; d < b->type.rank && !row_major; d++)
         text_printf(text, " %d", b->axes[d]);
     text_printf(text, " life %d %d at %lld", b->first, b->last, (long long)b->offset);
     if (b->kind == BUFFER_VARIABLE && b->variable->of)
@@ -142,7 +145,8 @@ static void write_call(Text *text, const Program *program, const Call *call)
     text_printf(text, " buffers %d", kernel->buffer.count);
     for (int i = 0; i < kernel->buffer.count; i++)
         text_printf(text, " %d", call->buffer[i]);
-    text_printf(text, " arguments %d", kernel->arguments - 1);
+    if (kernel->arguments > 1)
+        text_printf(text, " arguments %d", kernel->arguments - 1);
     for (int i = 0; i < kernel->arguments - 1; i++)
         text_printf(text, " %lld", (long long)call->argument[i]);
     text_add(text, "\n");

@@ -131,7 +131,8 @@ static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase
         for (int s = 0; s < compute->store.count; s++)
             if (compute->store.at[s].buffer == from)
                 compute->store.at[s].buffer = to;
-        compute->buffer.at[from].read = compute->buffer.at[from].written = false; /* compute_drop_buffers removes it */
+        compute->buffer.at[from].read = compute->buffer.at[from].written =
+            false; /* compute_drop_buffers removes it */
     }
     for (int r = 0; r < phase->result.count; r++)
         if (phase->result.at[r].buffer == buffer)

@@ -103,7 +103,8 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
         if (lane_axis >= 0)
             body = build_for(b, LOOP_VECTOR, lane_axis, lanes, body);
         while (loops-- > 0)
-            body = build_for(b, LOOP_UNROLL, loop[loops], build_int(b, extent[loops]), body);
+            body = build_for(b, b->rolled ? LOOP_SERIAL : LOOP_UNROLL, loop[loops],
+                             build_int(b, extent[loops]), body);
         build_append(&all, body);
     }
     return all;

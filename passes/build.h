@@ -35,6 +35,7 @@ struct Builder {
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
     void *context;
+    bool rolled; /* the tile's loops stay loops: what is done once a block need not be written out */
 };
 
 typedef Stmt *TileLeaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context);

@@ -189,7 +189,10 @@ static Stmt *walk_body(Builder *b, const Tile *tile, void *context)
 static Stmt *walk(Builder *b, Reducer *x, TileLeaf *leaf)
 {
     Walk w = {x, leaf};
-    return build_tiles(b, walk_body, &w);
+    b->rolled = true;
+    Stmt *all = build_tiles(b, walk_body, &w);
+    b->rolled = false;
+    return all;
 }
 
 static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)

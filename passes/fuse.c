@@ -27,6 +27,7 @@ typedef struct Fuser {
     NodePlace *place;
     Home *home;
     int *nodes; /* inlined, by root id */
+    int *users; /* by id */
 } Fuser;
 
 static double elements(const Fuser *f, const Node *n)
@@ -154,6 +155,19 @@ static int inputs_to_load(const Node *n)
     return count;
 }
 
+/* Whether n could be the tail of a contraction: it uses one through nodes of which nobody else is a user. */
+static bool follows_contraction(const Fuser *f, const Node *n)
+{
+    for (int i = 0; i < op_info[n->op].inputs; i++) {
+        const Node *in = n->in[i];
+        if (f->users[in->id] > 1)
+            continue;
+        if (op_info[in->op].class == OP_CLASS_CONTRACT || (is_transparent(in) && follows_contraction(f, in)))
+            return true;
+    }
+    return false;
+}
+
 static void place_map(Fuser *f, Node *n)
 {
     Home *home = &f->home[n->id];
@@ -166,6 +180,9 @@ static void place_map(Fuser *f, Node *n)
                                home->times));
     else if (home->several && (cost > 1 || inputs_to_load(n) > 1))
         in_memory(f, n, arena_printf(arena, "%s has users in several kernels", name));
+    else if (!home->several && f->place[home->root->id].reducer && follows_contraction(f, n))
+        in_memory(f, n,
+                  arena_printf(arena, "%s not fused into %s: it is the tail of a contraction", name, into));
     else if (f->nodes[home->root->id] >= MOST_NODES)
         in_memory(f, n, arena_printf(arena, "%s not fused into %s: that kernel is full", name, into));
     else
@@ -200,12 +217,18 @@ static void fuse_phase(Compilation *c, int phase)
 {
     const Graph *graph = c->model->phase[phase];
     size_t count = (size_t)graph->node.count + 1;
-    Fuser f = {c, graph, arena_alloc(c->arena, count * sizeof(NodePlace)),
-               arena_alloc(c->arena, count * sizeof(Home)), arena_alloc(c->arena, count * sizeof(int))};
+    Fuser f = {.c = c, .graph = graph};
+    f.place = arena_alloc(c->arena, count * sizeof *f.place);
+    f.home = arena_alloc(c->arena, count * sizeof *f.home);
+    f.nodes = arena_alloc(c->arena, count * sizeof *f.nodes);
+    f.users = arena_alloc(c->arena, count * sizeof *f.users);
     c->place[phase] = f.place;
     const bool *live = graph_live(graph);
-    for (int i = 0; i < graph->node.count; i++)
+    for (int i = 0; i < graph->node.count; i++) {
         f.place[i].live = live[i];
+        for (int j = 0; live[i] && j < op_info[graph->node.at[i]->op].inputs; j++)
+            f.users[graph->node.at[i]->in[j]->id]++;
+    }
     for (int i = 0; i < graph->result.count; i++)
         in_memory(&f, graph->result.at[i].node, "it is a result");
     for (int i = 0; i < graph->assign.count; i++)

@@ -7,14 +7,17 @@
 enum {
     FEW_PANELS = 8, /* fewer column panels than this do not feed the threads */
     ENOUGH_ITEMS = 64,
-    FEW_ITEMS = 8 /* enough for the threads where an item should be large */
+    FEW_SAMPLES = 32,
+    LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
+    FEW_ITEMS = 8         /* enough for the threads where an item should be large */
 };
 
 static bool is_const(const Compute *c, int axis) { return c->axis.at[axis].extent.power == 0; }
 
+/* What grows with the batch is taken to be of some length: a program without training has no nominal batch. */
 static int64_t extent_at(const Compilation *p, const Compute *c, int axis)
 {
-    return size_at(c->axis.at[axis].extent, p->model->batch);
+    return size_at(c->axis.at[axis].extent, p->model->batch < FEW_SAMPLES ? FEW_SAMPLES : p->model->batch);
 }
 
 /* The largest power of two that is at most the vector and the axis. */
@@ -97,18 +100,10 @@ static void vectorize_last(const Compilation *p, const Compute *c, Schedule *s, 
     s->tile[last] = extent < (int64_t)most * lanes ? extent : (int64_t)most * lanes;
 }
 
-/* Rows of equal height: 14 by at most 6 is 5 + 5 + 4. */
-static int64_t row_tile(const Compute *c, int axis, int64_t most)
-{
-    if (!is_const(c, axis))
-        return most;
-    int64_t extent = c->axis.at[axis].extent.count, tiles = (extent + most - 1) / most;
-    return (extent + tiles - 1) / tiles;
-}
-
 /* Cycles that one step of a reduced loop takes on a tile: two fma and two loads a cycle, and no accumulator sooner again
    than LATENCY, a little more than the fma's own, since nothing is perfect. */
 enum { LATENCY = 5, MOST_ROWS = 14, MOST_VECTORS = 4 };
+#define UNEVEN 1.06 /* what a second variant for the last rows costs in code */
 
 static double tile_cycles(int64_t rows, int64_t vectors)
 {
@@ -155,14 +150,18 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
     for (int64_t vectors = 1; vectors <= MOST_VECTORS && (vectors == 1 || (vectors - 1) * s->lanes < columns);
          vectors++) {
         int64_t most = (p->target->vector_registers - vectors - 2) / vectors;
-        int64_t rows = row >= 0 ? row_tile(c, row, most > MOST_ROWS ? MOST_ROWS : most) : 1;
-        double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
-        if (best && cycles > best)
-            continue;
-        best = cycles;
-        s->tile[s->vector] = vectors * s->lanes < columns ? vectors * s->lanes : columns;
-        if (row >= 0)
-            s->tile[row] = rows;
+        most = most > MOST_ROWS ? MOST_ROWS : most;
+        for (int64_t rows = row >= 0 && most < height ? most : row >= 0 ? height : 1; rows >= 1; rows--) {
+            double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
+            if (row >= 0 && is_const(c, row) && height % rows)
+                cycles *= UNEVEN;
+            if (best && cycles > best)
+                continue;
+            best = cycles;
+            s->tile[s->vector] = vectors * s->lanes < columns ? vectors * s->lanes : columns;
+            if (row >= 0)
+                s->tile[row] = rows;
+        }
     }
 }
 
@@ -238,7 +237,9 @@ static Schedule schedule(const Compilation *p, const Compute *c)
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
     bool lanes = r && (r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES));
     if (!r) {
-        vectorize_last(p, c, &s, 4);
+        bool is_long = exprs_count(c->pool) > LONG_EXPRESSION;
+        if (!is_long || c->phase != PHASE_INIT) /* what runs once should be small */
+            vectorize_last(p, c, &s, is_long ? 1 : 2);
     } else if (lanes) {
         s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {

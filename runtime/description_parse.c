@@ -251,10 +251,12 @@ static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffe
     b->rank = (int)read_integer(reader, 0, DESCRIPTION_RANK);
     for (int i = 0; i < b->rank; i++)
         b->dim[i] = read_extent(reader);
-    read_word(reader, "axes");
+    bool row_major = !next_is(reader, "axes");
+    if (!row_major)
+        read_word(reader, "axes");
     unsigned seen = 0;
     for (int i = 0; i < b->rank; i++) {
-        b->axis[i] = read_id(reader, b->rank);
+        b->axis[i] = row_major ? i : read_id(reader, b->rank);
         seen |= 1u << b->axis[i];
     }
     if (seen != (1u << b->rank) - 1)
@@ -322,7 +324,8 @@ static void read_call(DescriptorReader *reader, Description *d, DescribedCall *c
     call->buffer = take_array(reader, call->buffers, sizeof *call->buffer);
     for (int i = 0; i < call->buffers && intact(reader); i++)
         call->buffer[i] = read_id(reader, d->buffers);
-    call->arguments = (int)integer_after(reader, "arguments", 0, words);
+    if (next_is(reader, "arguments"))
+        call->arguments = (int)integer_after(reader, "arguments", 0, words);
     call->argument = take_array(reader, call->arguments, sizeof *call->argument);
     for (int i = 0; i < call->arguments && intact(reader); i++)
         call->argument[i] = read_integer(reader, -INT64_MAX, INT64_MAX);

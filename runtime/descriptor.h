@@ -13,11 +13,11 @@
      argument "limit" number 3
      field BUFFER                                                    (the source's fields, in order)
      option "lr" BUFFER                                              (a f32 scalar: NaN unless given)
-     buffer KIND "conv1.weight" DTYPE RANK SIZE… axes AXIS… life FIRST LAST at OFFSET [of BUFFER]
+     buffer KIND "conv1.weight" DTYPE RANK SIZE… [axes AXIS…] life FIRST LAST at OFFSET [of BUFFER]
      kernel "conv1_3" items OUTER COUNT^POWER DIVISOR flops F bytes B
      phase "step" FIRST COUNT                                        (init … predict; absent ones too)
      result KIND "loss" BUFFER                                       (0 or more after each; loss metric output)
-     call KERNEL "conv1" buffers N BUFFER… arguments N VALUE…        (all calls, in the order of the phases)
+     call KERNEL "conv1" buffers N BUFFER… [arguments N VALUE…]      (all calls, in the order of the phases)
      end
 
    Buffers, kernels and calls are numbered from 0 in the order of their lines (so a `field` may name a later
