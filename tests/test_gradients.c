@@ -1,0 +1,302 @@
+/* Derivatives that the compiler makes, of every op's cases and of small networks: in f64 against dual numbers (reliability 3.4,
+   oracle A) and central differences with Richardson's extrapolation (oracle B), in f32 against the evaluator. */
+#include "ensemble.h"
+#include "fill.h"
+#include "networks.h"
+#include "ops.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const EngineRow engines[] = {
+    {"interp", "x86-64-v3", true}, {"interp", "x86-64-v3", false}, {"llvm", "x86-64-v3", false}};
+enum { ENGINES = sizeof engines / sizeof *engines, REFERENCE = 0, FIRST_F32 = 1 };
+enum { BATCH = 3, MOST_VARIABLES = 12, DIRECTIONS = 6, MOST_ELEMENTS = 1 << 15 };
+
+static struct {
+    double dual, differences; /* relative errors */
+    double bound;             /* of f32 errors over what is allowed */
+    int problems;
+} worst;
+
+/* What is differentiated: one case of an op, its result weighed by the fixed "weights"; or a network. */
+typedef struct Problem {
+    const OpCase *c;
+    const Network *network;
+    bool gradients; /* with the results "d NAME" */
+} Problem;
+
+static bool is_wanted(const Variable *v)
+{
+    return dtype_is_float(v->type.dtype) && strcmp(v->name, "weights") != 0;
+}
+
+static const char *result_name(Arena *arena, const Variable *v)
+{
+    return arena_printf(arena, "d %s", v->name);
+}
+
+static Node *weighed_sum(Model *model, Node *y)
+{
+    Graph *graph = model->phase[PHASE_PREDICT];
+    Ints all = {.count = y->type.rank, .at = {0, 1, 2, 3, 4, 5, 6, 7}};
+    Node *weights = graph_variable(graph, model_variable(model, VARIABLE_INPUT, "weights", y->type));
+    return graph_reduce(graph, OP_SUM, graph_binary(graph, OP_MUL, y, weights), all);
+}
+
+static void build(Model *model, const void *context)
+{
+    const Problem *p = context;
+    model->batch = BATCH;
+    Graph *graph = model->phase[PHASE_PREDICT];
+    Node *loss = p->c ? weighed_sum(model, op_case_build(p->c, model)) : p->network->loss(model);
+    list_add(graph->arena, &graph->result, ((Result){RESULT_OUTPUT, "loss", loss}));
+    for (int v = 0; p->gradients && v < model->variable.count; v++) {
+        Variable *variable = model->variable.at[v];
+        if (!is_wanted(variable))
+            continue;
+        Node *d = graph_gradient(graph, loss, graph_variable(graph, variable));
+        list_add(graph->arena, &graph->result,
+                 ((Result){RESULT_OUTPUT, result_name(graph->arena, variable), d}));
+    }
+}
+
+/* ---- one problem ---------------------------------------------------------------------------------------- */
+
+typedef struct Checker {
+    Problem problem;
+    char label[120];
+    Arena *arena;
+    Ensemble ensemble;
+    Model *forward; /* without gradients of the loss */
+    double *value[MOST_VARIABLES], *direction[MOST_VARIABLES], *gradient[MOST_VARIABLES];
+    double step; /* of differences */
+} Checker;
+
+static void expand_gradients(Model *model)
+{
+    Diagnostics diag = {.out = stderr};
+    PipelineOptions options = {
+        .target = target_native(), .stop_after = "clean", .dump_to = stderr, .verify = true};
+    Program *program;
+    ck_assert(pipeline_run(model, &diag, &options, &program));
+}
+
+static Model *model_of(Checker *k, bool gradients)
+{
+    Problem p = k->problem;
+    p.gradients = gradients;
+    Model *model = model_new(k->arena, "gradients");
+    build(model, &p);
+    expand_gradients(model);
+    return model;
+}
+
+static int64_t count_of(const Checker *k, int v)
+{
+    return type_count(&k->forward->variable.at[v]->type, BATCH);
+}
+
+static void draw_values(Checker *k, Random *random)
+{
+    k->step = 1e-3;
+    for (int v = 0; v < k->forward->variable.count; v++) {
+        const Variable *variable = k->forward->variable.at[v];
+        int64_t count = count_of(k, v);
+        Range range = {0};
+        if (k->problem.c && is_wanted(variable))
+            range = k->problem.c->range[v];
+        else if (k->problem.c && v < MAX_INPUTS && strcmp(variable->name, "weights") != 0)
+            range = k->problem.c->range[v];
+        else if (variable->type.dtype == DTYPE_I32)
+            range = (Range){0, NETWORK_CLASSES - 1};
+        k->value[v] = arena_alloc(k->arena, (size_t)count * sizeof(double));
+        k->direction[v] = arena_alloc(k->arena, (size_t)count * sizeof(double));
+        fill_values(random, k->problem.c ? FILL_SPREAD : FILL_REAL, variable->type.dtype, v, range,
+                    k->value[v], count);
+        if (is_wanted(variable))
+            k->step = fmin(k->step, 0.02 / (double)count);
+        for (int64_t i = 0; i < count; i++) /* of networks moderate, so that nothing saturates */
+            k->value[v][i] *= k->problem.c || !is_wanted(variable) ? 1 : 0.5;
+    }
+}
+
+/* What stop_gradient holds fast has no derivative, and differences along it would see one. */
+static bool is_held(const Variable *v) { return !strcmp(v->name, "fixed"); }
+
+static void draw_direction(Checker *k, Random *random)
+{
+    for (int v = 0; v < k->forward->variable.count; v++)
+        for (int64_t i = 0; is_wanted(k->forward->variable.at[v]) && i < count_of(k, v); i++)
+            k->direction[v][i] = is_held(k->forward->variable.at[v]) ? 0 : random_real(random, -1, 1);
+}
+
+/* The loss of the reference at value + t · direction. */
+static double loss_along(Checker *k, double t)
+{
+    Run *run = &k->ensemble.run[REFERENCE];
+    double loss;
+    for (int v = 0; v < k->forward->variable.count; v++) {
+        int64_t count = count_of(k, v);
+        double *moved = arena_alloc(k->arena, (size_t)count * sizeof *moved);
+        for (int64_t i = 0; i < count; i++)
+            moved[i] = k->value[v][i] + t * k->direction[v][i];
+        run_set(run, run_buffer(run, PHASE_PREDICT, k->forward->variable.at[v]->name), moved);
+    }
+    run_phase(run, PHASE_PREDICT, 1);
+    run_get(run, run_buffer(run, PHASE_PREDICT, "loss"), &loss);
+    return loss;
+}
+
+static double central(Checker *k, double h) { return (loss_along(k, h) - loss_along(k, -h)) / (2 * h); }
+
+static double dual(Checker *k)
+{
+    Evaluation e = evaluation_new(k->arena, k->forward, BATCH, true);
+    const Graph *graph = k->forward->phase[PHASE_PREDICT];
+    for (int v = 0; v < k->forward->variable.count; v++)
+        evaluation_set(&e, k->forward->variable.at[v], k->value[v], k->direction[v]);
+    graph_evaluate(&e, graph);
+    for (int r = 0; r < graph->result.count; r++)
+        if (!strcmp(graph->result.at[r].name, "loss"))
+            return e.node[graph->result.at[r].node->id]->at[0].tangent;
+    ck_abort_msg("no loss");
+    return NAN;
+}
+
+/* ⟨gradient, direction⟩ three ways. Both differences are relative to the sum of absolute values. */
+static void check_direction(Checker *k)
+{
+    double along = 0, size = 0;
+    for (int v = 0; v < k->forward->variable.count; v++)
+        for (int64_t i = 0; k->gradient[v] && i < count_of(k, v); i++) {
+            along += k->gradient[v][i] * k->direction[v][i];
+            size += fabs(k->gradient[v][i] * k->direction[v][i]);
+        }
+    double exact = dual(k);
+    ck_assert_msg(fabs(along - exact) <= 1e-12 * size, "%s: derivative %.17g, by dual numbers %.17g, of %g",
+                  k->label, along, exact, size);
+    double coarse = central(k, k->step), fine = central(k, k->step / 2), limit = (4 * fine - coarse) / 3;
+    ck_assert_msg(fabs(along - limit) <= 1e-7 * size, "%s: derivative %.17g, by differences %.17g, of %g",
+                  k->label, along, limit, size);
+    worst.dual = fmax(worst.dual, size > 0 ? fabs(along - exact) / size : 0);
+    worst.differences = fmax(worst.differences, size > 0 ? fabs(along - limit) / size : 0);
+}
+
+/* All results in f32, against the evaluator on the graph with gradients spelled out. */
+static void check_f32(Checker *k, const Model *expanded)
+{
+    static double got[ENGINES][MOST_ELEMENTS];
+    const Graph *graph = expanded->phase[PHASE_PREDICT];
+    Evaluation e = evaluation_new(k->arena, expanded, BATCH, false);
+    for (int v = 0; v < expanded->variable.count; v++)
+        evaluation_set(&e, expanded->variable.at[v], k->value[v], NULL);
+    graph_evaluate(&e, graph);
+    for (int r = 0; r < graph->result.count; r++) {
+        const Tensor *want = e.node[graph->result.at[r].node->id];
+        const char *name = graph->result.at[r].name;
+        for (int i = FIRST_F32; i < k->ensemble.count; i++) {
+            ck_assert_int_eq(ensemble_get(&k->ensemble, i, PHASE_PREDICT, name, got[i]), want->count);
+            ck_assert_msg(!memcmp(got[i], got[FIRST_F32], (size_t)want->count * sizeof(double)),
+                          "%s, '%s': engines differ", k->label, name);
+        }
+        for (int64_t i = 0; i < want->count; i++) {
+            Number n = want->at[i];
+            double value = got[FIRST_F32][i];
+            if (!number_within(n, value) || !number_predicts(n, value))
+                ck_abort_msg("%s: element %lld of '%s' is %.9g, not %.9g ± %g (%.9g)", k->label, (long long)i,
+                             name, value, n.value, n.error, n.predicted);
+            if (n.error > 0 && n.error < INFINITY)
+                worst.bound = fmax(worst.bound, fabs(value - n.value) / n.error);
+        }
+    }
+}
+
+static void check_problem(Problem problem, const char *label)
+{
+    Checker k = {.problem = problem, .arena = arena_new()};
+    k.problem.gradients = true;
+    snprintf(k.label, sizeof k.label, "%s", label);
+    k.forward = model_of(&k, false);
+    ck_assert_int_le(k.forward->variable.count, MOST_VARIABLES);
+    k.ensemble = ensemble_start(engines, ENGINES, build, &k.problem);
+    Random random = {1000003u * strlen(label) + (unsigned char)label[0]};
+    draw_values(&k, &random);
+    ensemble_clear(&k.ensemble, BATCH);
+    for (int v = 0; v < k.forward->variable.count; v++)
+        ensemble_set(&k.ensemble, k.forward->variable.at[v]->name, k.value[v]);
+    ensemble_run(&k.ensemble, PHASE_PREDICT, 2);
+    check_f32(&k, model_of(&k, true));
+    for (int v = 0; v < k.forward->variable.count; v++)
+        if (is_wanted(k.forward->variable.at[v])) {
+            k.gradient[v] = arena_alloc(k.arena, (size_t)count_of(&k, v) * sizeof(double));
+            ensemble_get(&k.ensemble, REFERENCE, PHASE_PREDICT,
+                         result_name(k.arena, k.forward->variable.at[v]), k.gradient[v]);
+            for (int64_t i = 0; is_held(k.forward->variable.at[v]) && i < count_of(&k, v); i++)
+                ck_assert_double_eq(k.gradient[v][i], 0);
+        }
+    for (int d = 0; d < DIRECTIONS; d++) {
+        draw_direction(&k, &random);
+        check_direction(&k);
+    }
+    worst.problems++;
+    ensemble_stop(&k.ensemble);
+    arena_free(k.arena);
+}
+
+/* ---- tests ---------------------------------------------------------------------------------------------- */
+
+/* Values by hand hold kinks and infinities; their shapes are tested by the other cases. */
+static bool is_differentiable(const OpCase *c)
+{
+    return op_rule[c->op].gradient != no_gradient && dtype_is_float(c->in[c->op == OP_SELECT].dtype) &&
+           !c->want.count && isfinite(c->value) && (c->op != OP_CAST || dtype_is_float(c->type.dtype));
+}
+
+START_TEST(op_has_its_derivative)
+{
+    const OpCase *c = &op_case[_i];
+    char label[120];
+    snprintf(label, sizeof label, "%s, %s", op_info[c->op].name, c->what);
+    if (is_differentiable(c))
+        check_problem((Problem){.c = c}, label);
+}
+END_TEST
+
+START_TEST(network_has_its_derivatives)
+{
+    check_problem((Problem){.network = &network_list[_i]}, network_list[_i].name);
+}
+END_TEST
+
+START_TEST(every_differentiable_op_has_a_case)
+{
+    for (int op = 0; op < OP_COUNT; op++) {
+        int cases = op_rule[op].gradient == no_gradient;
+        for (int i = 0; i < op_case_count; i++)
+            cases += (int)op_case[i].op == op && is_differentiable(&op_case[i]);
+        ck_assert_msg(cases > 0, "the derivative of %s has no case", op_info[op].name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gradients");
+    TCase *cases = tcase_create("derivatives");
+    tcase_add_test(cases, every_differentiable_op_has_a_case);
+    tcase_add_loop_test(cases, op_has_its_derivative, 0, op_case_count);
+    tcase_add_loop_test(cases, network_has_its_derivatives, 0, network_count);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    if (srunner_fork_status(runner) == CK_NOFORK)
+        printf("%d problems; worst: %.2g by dual numbers, %.2g by differences; f32 %.3f of the bound\n",
+               worst.problems, worst.dual, worst.differences, worst.bound);
+    srunner_free(runner);
+    return failed != 0;
+}
