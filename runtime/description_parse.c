@@ -42,13 +42,18 @@ static bool next_is(DescriptorReader *reader, const char *word)
     return word_length(reader->at) == strlen(word) && memcmp(reader->at, word, strlen(word)) == 0;
 }
 
+/* For what may be left out. */
+static bool take_word(DescriptorReader *reader, const char *word)
+{
+    bool taken = intact(reader) && next_is(reader, word);
+    if (taken)
+        reader->at += strlen(word);
+    return taken;
+}
+
 static void read_word(DescriptorReader *reader, const char *word)
 {
-    if (!intact(reader))
-        return;
-    if (next_is(reader, word))
-        reader->at += strlen(word);
-    else
+    if (intact(reader) && !take_word(reader, word))
         fault_set(reader->fault, STATUS_INTERNAL, "broken descriptor, line %d: expected '%s'", reader->line,
                   word);
 }
@@ -180,10 +185,8 @@ static double real_after(DescriptorReader *reader, const char *word)
 static int read_choice(DescriptorReader *reader, const char *const *word, int count)
 {
     for (int i = 0; i < count; i++)
-        if (next_is(reader, word[i])) {
-            read_word(reader, word[i]);
+        if (take_word(reader, word[i]))
             return i;
-        }
     broken(reader, "unknown kind");
     return 0;
 }
@@ -204,9 +207,9 @@ static void read_model(DescriptorReader *reader, Description *d)
 
 static void read_training(DescriptorReader *reader, Description *d)
 {
-    if (!next_is(reader, "training"))
+    if (!take_word(reader, "training"))
         return;
-    d->training = string_after(reader, "training");
+    d->training = read_string(reader);
     d->epochs = integer_after(reader, "epochs", 1, INT32_MAX);
     d->seed = (uint64_t)integer_after(reader, "seed", 0, INT64_MAX);
     d->patience = integer_after(reader, "patience", 0, INT32_MAX);
@@ -217,8 +220,8 @@ static void read_training(DescriptorReader *reader, Description *d)
 static void read_argument(DescriptorReader *reader, SourceArgument *argument)
 {
     argument->name = string_after(reader, "argument");
-    if (next_is(reader, "number"))
-        argument->number = real_after(reader, "number");
+    if (take_word(reader, "number"))
+        argument->number = read_real(reader);
     else
         argument->string = string_after(reader, "string");
     read_line_end(reader);
@@ -236,6 +239,18 @@ static void read_sources(DescriptorReader *reader, Description *d, SourceArgumen
     }
 }
 
+static void read_axes(DescriptorReader *reader, DescribedBuffer *b)
+{
+    bool given = take_word(reader, "axes");
+    unsigned seen = 0;
+    for (int i = 0; i < b->rank; i++) {
+        b->axis[i] = given ? read_id(reader, b->rank) : i;
+        seen |= 1u << b->axis[i];
+    }
+    if (seen != (1u << b->rank) - 1)
+        broken(reader, "the axes are no permutation");
+}
+
 static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffer *b)
 {
     read_word(reader, "buffer");
@@ -251,24 +266,11 @@ static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffe
     b->rank = (int)read_integer(reader, 0, DESCRIPTION_RANK);
     for (int i = 0; i < b->rank; i++)
         b->dim[i] = read_extent(reader);
-    bool row_major = !next_is(reader, "axes");
-    if (!row_major)
-        read_word(reader, "axes");
-    unsigned seen = 0;
-    for (int i = 0; i < b->rank; i++) {
-        b->axis[i] = row_major ? i : read_id(reader, b->rank);
-        seen |= 1u << b->axis[i];
-    }
-    if (seen != (1u << b->rank) - 1)
-        broken(reader, "the axes are no permutation");
+    read_axes(reader, b);
     b->first = (int)integer_after(reader, "life", 0, d->calls);
     b->last = (int)read_integer(reader, b->first, d->calls);
     b->offset = integer_after(reader, "at", 0, INT64_MAX);
-    b->of = -1;
-    if (next_is(reader, "of")) {
-        read_word(reader, "of");
-        b->of = read_id(reader, d->buffers);
-    }
+    b->of = take_word(reader, "of") ? read_id(reader, d->buffers) : -1;
     read_line_end(reader);
 }
 
@@ -297,8 +299,7 @@ static void read_phases(DescriptorReader *reader, Description *d, DescribedResul
         next += p->count;
         read_line_end(reader);
         p->result = result;
-        for (; intact(reader) && next_is(reader, "result"); p->results++, result++) {
-            read_word(reader, "result");
+        for (; take_word(reader, "result"); p->results++, result++) {
             result->role = (ResultRole)read_choice(reader, result_word, RESULT_ROLES);
             result->name = read_string(reader);
             result->buffer = read_id(reader, d->buffers);
@@ -324,8 +325,8 @@ static void read_call(DescriptorReader *reader, Description *d, DescribedCall *c
     call->buffer = take_array(reader, call->buffers, sizeof *call->buffer);
     for (int i = 0; i < call->buffers && intact(reader); i++)
         call->buffer[i] = read_id(reader, d->buffers);
-    if (next_is(reader, "arguments"))
-        call->arguments = (int)integer_after(reader, "arguments", 0, words);
+    if (take_word(reader, "arguments"))
+        call->arguments = (int)read_integer(reader, 0, words);
     call->argument = take_array(reader, call->arguments, sizeof *call->argument);
     for (int i = 0; i < call->arguments && intact(reader); i++)
         call->argument[i] = read_integer(reader, -INT64_MAX, INT64_MAX);

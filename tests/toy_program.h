@@ -20,7 +20,7 @@ enum { TOY_PIXELS = 4, TOY_CLASSES = 10 };
     "argument \"path\" string \"nowhere\"\n" valid "field 5\n"                                               \
     "field 6\n"                                                                                              \
     "option \"lr\" 12\n"                                                                                     \
-    "buffer param \"weight\" f32 1 4^0 axes 0 life 0 8 at 0\n"                                               \
+    "buffer param \"weight\" f32 1 4^0 life 0 8 at 0\n"                                                      \
     "buffer param \"bias\" f32 0 axes life 0 8 at 64\n"                                                      \
     "buffer state \"table\" f32 2 2^0 3^0 axes 1 0 life 0 8 at 128\n"                                        \
     "buffer slot \"optim.m.weight\" f32 1 4^0 axes 0 life 0 8 at 192 of 0\n"                                 \
@@ -56,7 +56,7 @@ enum { TOY_PIXELS = 4, TOY_CLASSES = 10 };
     "result metric \"top1\" 17\n"                                                                            \
     "phase \"predict\" 7 2\n"                                                                                \
     "result output \"class\" 19\n"                                                                           \
-    "call 0 \"init\" buffers 4 0 1 2 11 arguments 0\n"                                                       \
+    "call 0 \"init\" buffers 4 0 1 2 11\n"                                                                   \
     "call 1 \"guess\" buffers 4 0 1 5 13 arguments 0\n"                                                      \
     "call 2 \"learn\" buffers 7 13 6 5 0 3 14 2 arguments 1 7\n"                                             \
     "call 3 \"move\" buffers 6 0 1 3 12 10 14 arguments 0\n"                                                 \
