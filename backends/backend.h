@@ -24,7 +24,7 @@ typedef struct Backend {
     const char *suffix; /* of the default output: ".s" */
     const char *description;
     int (*emit)(const Program *program, const BackendOptions *options); /* returns a status */
-    bool binary; /* not for a terminal */
+    bool binary;                                                        /* not for a terminal */
 } Backend;
 
 typedef struct Engine {

@@ -16,7 +16,8 @@ typedef struct Output {
 /* All three: false with the reason in errno, and nothing left behind. */
 bool output_start(Output *output, const char *path);
 bool output_end(Output *output); /* `written` is complete, and becomes `path` */
-bool output_write_all(const char *path, const void *bytes, size_t count); /* all of it, "-" to standard output */
+bool output_write_all(const char *path, const void *bytes,
+                      size_t count); /* all of it, "-" to standard output */
 
 /* Instead of output_end: what was written is thrown away. */
 void output_drop(Output *output);

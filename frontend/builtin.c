@@ -14,14 +14,18 @@ static Value refuse(Elaborator *e, const Item *item, Value value, const char *wh
 
 /* ---- arguments ---- */
 
-static bool is_number(Value value) { return value_is_number(value) && !(value.kind == VALUE_INT && value.integer.power); }
+static bool is_number(Value value)
+{
+    return value_is_number(value) && !(value.kind == VALUE_INT && value.integer.power);
+}
 
 static bool is_tensor(Value value) { return value.kind == VALUE_TENSOR || value.kind == VALUE_OPTION; }
 
 /* An axis counted from the end becomes one from the start. */
 static bool axis_of(Value value, int rank, int64_t *axis)
 {
-    if (value.kind != VALUE_INT || value.integer.power || value.integer.count < -rank || value.integer.count >= rank)
+    if (value.kind != VALUE_INT || value.integer.power || value.integer.count < -rank ||
+        value.integer.count >= rank)
         return false;
     *axis = value.integer.count + (value.integer.count < 0 ? rank : 0);
     return true;
@@ -74,8 +78,9 @@ static bool shape_of(Elaborator *e, const Item *item, Value value, DType dtype, 
     Size elements;
     if (good && type_elements(type, &elements))
         return true;
-    report(e, span, good ? "%s: the shape %s is too large: at most 2^40 along an axis and 2^48 elements"
-                         : "%s: a shape is a list of at most 8 ints of at least 0, not %s",
+    report(e, span,
+           good ? "%s: the shape %s is too large: at most 2^40 along an axis and 2^48 elements"
+                : "%s: a shape is a list of at most 8 ints of at least 0, not %s",
            item->name.text, value_text(e, value));
     return false;
 }
@@ -89,8 +94,9 @@ static const struct {
     OpKind op;
     double (*number)(double);
 } unary_rows[] = {
-    {"abs", OP_ABS, fabs}, {"exp", OP_EXP, exp}, {"log", OP_LOG, log}, {"sqrt", OP_SQRT, sqrt}, {"tanh", OP_TANH, tanh},
-    {"erf", OP_ERF, erf},  {"sin", OP_SIN, sin}, {"cos", OP_COS, cos}, {"floor", OP_FLOOR, floor}, {"relu", OP_RELU, NULL},
+    {"abs", OP_ABS, fabs},      {"exp", OP_EXP, exp},    {"log", OP_LOG, log}, {"sqrt", OP_SQRT, sqrt},
+    {"tanh", OP_TANH, tanh},    {"erf", OP_ERF, erf},    {"sin", OP_SIN, sin}, {"cos", OP_COS, cos},
+    {"floor", OP_FLOOR, floor}, {"relu", OP_RELU, NULL},
 };
 
 static Value builtin_unary(Elaborator *e, const Item *item, const Value *argument, Span span)
@@ -136,8 +142,10 @@ static Value reduce(Elaborator *e, const Item *item, OpKind op, Value x, Value a
     if (!node)
         return value_poison;
     if (!axes_of(axis, node->type.rank, &axes))
-        return refuse(e, item, x, format_text(e, "%s is not an axis or a list of axes of %s", value_text(e, axis),
-                                              type_text(e, &node->type)), span);
+        return refuse(e, item, x,
+                      format_text(e, "%s is not an axis or a list of axes of %s", value_text(e, axis),
+                                  type_text(e, &node->type)),
+                      span);
     if (axes.count == 0)
         return x;
     Value y = added(e, (Node){.op = op, .in = {node}, .attr = {axes}}, x, span);
@@ -165,8 +173,10 @@ static Value builtin_extreme(Elaborator *e, const Item *item, const Value *argum
     if (is_tensor(x) || is_tensor(y))
         return tensor_binary(e, max ? OP_MAX : OP_MIN, item->name.text, x, y, span);
     if (!is_number(x) || !is_number(y))
-        return refuse(e, item, x, format_text(e, "of numbers or tensors, not of %s and %s", described_text(e, x),
-                                              described_text(e, y)), span);
+        return refuse(e, item, x,
+                      format_text(e, "of numbers or tensors, not of %s and %s", described_text(e, x),
+                                  described_text(e, y)),
+                      span);
     return (value_real(x) < value_real(y)) == max ? y : x;
 }
 
@@ -196,8 +206,10 @@ static Value builtin_transpose(Elaborator *e, const Item *item, const Value *arg
     Ints axes;
     int rank = x->type.rank;
     if (!axes_of(argument[1], rank, &axes) || axes.count != rank)
-        return refuse(e, item, argument[0], format_text(e, "axes must name each of the %d axes of %s once, but are %s", rank,
-                                                        type_text(e, &x->type), value_text(e, argument[1])), span);
+        return refuse(e, item, argument[0],
+                      format_text(e, "axes must name each of the %d axes of %s once, but are %s", rank,
+                                  type_text(e, &x->type), value_text(e, argument[1])),
+                      span);
     if (argument[1].kind == VALUE_NONE && rank > 1) {
         axes.at[rank - 2] = rank - 1;
         axes.at[rank - 1] = rank - 2;
@@ -210,8 +222,10 @@ static Value builtin_slice(Elaborator *e, const Item *item, const Value *argumen
     Node *x = argument[0].node;
     int64_t axis;
     if (!axis_of(argument[1], x->type.rank, &axis))
-        return refuse(e, item, argument[0], format_text(e, "%s is not an axis of %s", value_text(e, argument[1]),
-                                                        type_text(e, &x->type)), span);
+        return refuse(
+            e, item, argument[0],
+            format_text(e, "%s is not an axis of %s", value_text(e, argument[1]), type_text(e, &x->type)),
+            span);
     Node node = {.op = OP_SLICE, .in = {x}, .type = x->type};
     for (int d = 0; d < x->type.rank; d++) {
         node.attr[0].at[d] = d == axis ? argument[2].integer.count : 0;
@@ -235,8 +249,10 @@ static Value builtin_reverse(Elaborator *e, const Item *item, const Value *argum
     Node *x = argument[0].node;
     Ints axes;
     if (!axes_of(argument[1], x->type.rank, &axes))
-        return refuse(e, item, argument[0], format_text(e, "%s is not an axis or a list of axes of %s",
-                                                        value_text(e, argument[1]), type_text(e, &x->type)), span);
+        return refuse(e, item, argument[0],
+                      format_text(e, "%s is not an axis or a list of axes of %s", value_text(e, argument[1]),
+                                  type_text(e, &x->type)),
+                      span);
     return added(e, (Node){.op = OP_REVERSE, .in = {x}, .attr = {axes}}, argument[0], span);
 }
 
@@ -267,8 +283,10 @@ static Value builtin_shift(Elaborator *e, const Item *item, const Value *argumen
     Node *x = argument[0].node;
     int64_t axis;
     if (!axis_of(argument[2], x->type.rank, &axis))
-        return refuse(e, item, argument[0], format_text(e, "%s is not an axis of %s", value_text(e, argument[2]),
-                                                        type_text(e, &x->type)), span);
+        return refuse(
+            e, item, argument[0],
+            format_text(e, "%s is not an axis of %s", value_text(e, argument[2]), type_text(e, &x->type)),
+            span);
     Node node = {.op = OP_SHIFT, .in = {x, argument[1].node}, .attr = {{1, {axis}}}};
     return tensor_add(e, node, span, argument, 2);
 }
@@ -280,8 +298,9 @@ static Value builtin_iota(Elaborator *e, const Item *item, const Value *argument
     if (!shape_of(e, item, argument[0], DTYPE_I32, &type, span))
         return value_poison;
     if (!axis_of(argument[1], type.rank, &axis))
-        return refuse(e, item, value_none, format_text(e, "%s is not an axis of %s", value_text(e, argument[1]),
-                                                       type_text(e, &type)), span);
+        return refuse(
+            e, item, value_none,
+            format_text(e, "%s is not an axis of %s", value_text(e, argument[1]), type_text(e, &type)), span);
     return tensor_value(e, graph_iota(e->graph, type, (int)axis));
 }
 
@@ -342,7 +361,8 @@ static Value builtin_random_normal(Elaborator *e, const Item *item, const Value 
     Node *u = uniform(e, type, place, 0, 1), *v = uniform(e, type, place, 1, 0);
     Node *square = graph_binary(g, OP_MUL, graph_unary(g, OP_LOG, u), graph_const(g, type, -2));
     Node *angle = graph_binary(g, OP_MUL, v, graph_const(g, type, 2 * 3.141592653589793));
-    return tensor_value(e, graph_binary(g, OP_MUL, graph_unary(g, OP_SQRT, square), graph_unary(g, OP_COS, angle)));
+    return tensor_value(
+        e, graph_binary(g, OP_MUL, graph_unary(g, OP_SQRT, square), graph_unary(g, OP_COS, angle)));
 }
 
 /* ---- what is known at compile time ---- */
@@ -394,7 +414,8 @@ static Value builtin_divide(Elaborator *e, const Item *item, const Value *argume
     if (size_divide(a, b, &quotient))
         return value_size(quotient);
     if (a.power || b.power)
-        return refuse(e, item, value_none, "batch is known only at run time: the division must be exact", span);
+        return refuse(e, item, value_none, "batch is known only at run time: the division must be exact",
+                      span);
     bool up = !strcmp(item->name.text, "ceil_div"), negative = (a.count < 0) != (b.count < 0);
     return value_int(a.count / b.count + (up ? !negative : -negative));
 }

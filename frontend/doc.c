@@ -68,7 +68,10 @@ static Item *item_at(Listing *listing, int file, int index)
     return index < parsed->item.count ? parsed->item.at[index] : NULL;
 }
 
-static bool is_documented(const Item *item) { return item->kind == ITEM_LAYER || item->kind == ITEM_OPTIMIZER; }
+static bool is_documented(const Item *item)
+{
+    return item->kind == ITEM_LAYER || item->kind == ITEM_OPTIMIZER;
+}
 
 static void print_item(Text *out, Arena *arena, const Item *item)
 {

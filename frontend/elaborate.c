@@ -17,7 +17,8 @@ static const Item *find_net(Elaborator *e, const Item *train)
             return library->net.at[i];
         nearest_try(&nearest, library->net.at[i]->name.text);
     }
-    report(e, train->name.span, "there is no net '%s' to train%s", train->name.text, nearest_text(e, &nearest));
+    report(e, train->name.span, "there is no net '%s' to train%s", train->name.text,
+           nearest_text(e, &nearest));
     return NULL;
 }
 
@@ -25,7 +26,8 @@ static const Item *choose_net(Elaborator *e, const Item **train, const Source *s
 {
     const Library *library = e->library;
     if (library->train.count > 1) {
-        report(e, library->train.at[1]->head, "a program has one train block: several, run in order, are not supported yet");
+        report(e, library->train.at[1]->head,
+               "a program has one train block: several, run in order, are not supported yet");
         report_note(e, library->train.at[0]->head, "here is the first");
         return NULL;
     }
@@ -35,8 +37,9 @@ static const Item *choose_net(Elaborator *e, const Item **train, const Source *s
     if (library->net.count == 1)
         return library->net.at[0];
     Span span = library->net.count ? library->net.at[1]->head : (Span){source, 0, 1};
-    report(e, span, library->net.count ? "the program has several nets, and no train block says which is meant"
-                                       : "the program has no net");
+    report(e, span,
+           library->net.count ? "the program has several nets, and no train block says which is meant"
+                              : "the program has no net");
     return NULL;
 }
 
@@ -72,12 +75,15 @@ static void augment(Elaborator *e, const Plan *plan)
             const Entry *entry = &plan->augment.at[i]->entry.at[k];
             const Variable *field = entry->name.text ? model_find(e->model, entry->name.text) : NULL;
             if (!field || field->kind != VARIABLE_INPUT || entry->on.text || entry->declares) {
-                report(e, entry->span, "`augment` changes a field of the data, as in augment pixels = pixels |> flip_left_right");
+                report(e, entry->span,
+                       "`augment` changes a field of the data, as in augment pixels = pixels |> "
+                       "flip_left_right");
                 continue;
             }
             Value value = evaluate_named(e, field->name, entry->value, entry->span);
-            assign_name(e, field->name, tensor_fit(e, value, &field->type, format_text(e, "the augmented '%s'", field->name),
-                                                   entry->value->span));
+            assign_name(e, field->name,
+                        tensor_fit(e, value, &field->type, format_text(e, "the augmented '%s'", field->name),
+                                   entry->value->span));
         }
 }
 
@@ -85,7 +91,8 @@ static Variable *declare_input(Elaborator *e, const Parameter *param, const char
 {
     Type type;
     if (!param->type || !param->type->tensor) {
-        report(e, param->name.span, "an input of a net has a tensor type, as in `%s: f32[batch, 784]`", param->name.text);
+        report(e, param->name.span, "an input of a net has a tensor type, as in `%s: f32[batch, 784]`",
+               param->name.text);
         return NULL;
     }
     if (!evaluate_type(e, param->type, &type))
@@ -113,7 +120,8 @@ static bool input_value(Elaborator *e, const Plan *plan, int p, Value *value, Sp
         *span = plan->train->head;
         return value->kind != VALUE_POISON;
     }
-    report(e, plan->train->head, "train '%s' does not say what the net's input '%s' is", plan->train->name.text, name.text);
+    report(e, plan->train->head, "train '%s' does not say what the net's input '%s' is",
+           plan->train->name.text, name.text);
     report_note(e, name.span, "the input '%s'", name.text);
     report_help(e, "%s = f32(pixels) / 255;", name.text);
     return false;
@@ -175,11 +183,12 @@ static void add_outputs(Elaborator *e, const Frame *frame, const Item *net)
         if (frame->result[i].kind == VALUE_POISON)
             continue;
         if (frame->result[i].kind != VALUE_TENSOR) {
-            report(e, net->head, "the result '%s' of the net must be a tensor, but is %s", frame->result_name[i],
-                   described_text(e, frame->result[i]));
+            report(e, net->head, "the result '%s' of the net must be a tensor, but is %s",
+                   frame->result_name[i], described_text(e, frame->result[i]));
             continue;
         }
-        list_add(e->arena, &e->graph->result, ((Result){RESULT_OUTPUT, frame->result_name[i], frame->result[i].node}));
+        list_add(e->arena, &e->graph->result,
+                 ((Result){RESULT_OUTPUT, frame->result_name[i], frame->result[i].node}));
     }
 }
 
@@ -279,7 +288,8 @@ static Model *elaborate(Arena *arena, Diagnostics *diag, Library *library, const
 
 /* ---- the front end's doors ---- */
 
-static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define, int defines)
+static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define,
+                   int defines)
 {
     Library library = {0};
     int errors = diag->errors;
@@ -296,7 +306,8 @@ Model *frontend_text(Arena *arena, Diagnostics *diag, const char *name, const ch
     return load(arena, diag, source_text(arena, name, text, length), define, defines);
 }
 
-Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define, int defines)
+Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define,
+                     int defines)
 {
     const Source *source = source_read(arena, diag, path, (Span){0});
     return source ? load(arena, diag, source, define, defines) : NULL;

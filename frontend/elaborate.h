@@ -57,9 +57,10 @@ typedef struct Scope { /* the names of one body, or of one round of a repeat */
 typedef struct Frame { /* one expansion of a layer, the net, an optimizer; or the train block */
     struct Frame *caller;
     const Item *item;
-    Span call;         /* where, in the caller's text */
-    bool prelude;      /* its own text is the prelude's */
-    const char *path;  /* prefix of the names inside: an instance's path, else that of the statement that called; "" */
+    Span call;    /* where, in the caller's text */
+    bool prelude; /* its own text is the prelude's */
+    const char *
+        path; /* prefix of the names inside: an instance's path, else that of the statement that called; "" */
     const char *round; /* of the repeats around the statement: ".0", ".3.1" */
     const char *place; /* layers without a path on the way here: "/dropout" */
     const char *word;  /* component of names for unnamed layers of this statement */
@@ -104,25 +105,25 @@ typedef struct Elaborator {
     Diagnostics *diag;
     Library *library;
     Model *model;
-    Graph *graph;  /* of the phase being elaborated */
+    Graph *graph; /* of the phase being elaborated */
     Phase phase;
     int pass;      /* counts the elaborations of the net */
     bool training; /* `training` in the language */
     Frame *frame;
-    Map declared;         /* full name → Declared */
-    Map path;             /* instance paths of this pass → the call's Term */
-    Map place;            /* places of random numbers, by phase */
-    LIST(Update) update;  /* of this pass */
-    Map reported;         /* places that have had their error */
-    int faults;           /* errors, those not shown included */
-    bool muted;           /* notes of an error that was not shown are not shown */
+    Map declared;        /* full name → Declared */
+    Map path;            /* instance paths of this pass → the call's Term */
+    Map place;           /* places of random numbers, by phase */
+    LIST(Update) update; /* of this pass */
+    Map reported;        /* places that have had their error */
+    int faults;          /* errors, those not shown included */
+    bool muted;          /* notes of an error that was not shown are not shown */
     int evaluations, depth;
-    bool exhausted;       /* a budget is spent: nothing more is evaluated */
-    const Type *shape;    /* of the parameter whose initialiser is evaluated; NULL */
+    bool exhausted;             /* a budget is spent: nothing more is evaluated */
+    const Type *shape;          /* of the parameter whose initialiser is evaluated; NULL */
     LIST(Variable *) parameter; /* in the order of declaration */
-    const Plan *plan;       /* NULL: the net alone */
-    Variable *updated;      /* the optimizer's `parameter` */
-    LIST(Variable *) slot;  /* its states so far */
+    const Plan *plan;           /* NULL: the net alone */
+    Variable *updated;          /* the optimizer's `parameter` */
+    LIST(Variable *) slot;      /* its states so far */
 } Elaborator;
 
 /* ---- report.c ---- */
@@ -224,7 +225,8 @@ bool arguments_bind(Elaborator *e, Frame *frame, Given *given, Span call);
 void run_block(Elaborator *e, const Block *block);
 /* A term whose unnamed layers and nodes are called `word`. */
 Value evaluate_named(Elaborator *e, const char *word, const Term *term, Span span);
-void assign_name(Elaborator *e, const char *name, Value value); /* where it is bound, else in the current scope */
+void assign_name(Elaborator *e, const char *name,
+                 Value value); /* where it is bound, else in the current scope */
 /* The full name of a component in the current frame and round. */
 const char *full_name(Elaborator *e, const char *component);
 /* What the nodes made from here on are called, and where they come from. */

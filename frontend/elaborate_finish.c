@@ -62,7 +62,8 @@ static Node *accumulate(Cut *cut, Node *sum)
                                            : format_text(e, "metric.%s", cut->name);
     Variable *v = model_variable(e->model, VARIABLE_METRIC, name, type_like(DTYPE_F64, &sum->type));
     v->span = sum->span;
-    Node *total = graph_binary(cut->test, OP_ADD, graph_variable(cut->test, v), graph_cast(cut->test, sum, DTYPE_F64));
+    Node *total =
+        graph_binary(cut->test, OP_ADD, graph_variable(cut->test, v), graph_cast(cut->test, sum, DTYPE_F64));
     list_add(e->arena, &cut->test->assign, ((Assign){v, total}));
     return graph_cast(cut->finish, graph_variable(cut->finish, v), sum->type.dtype);
 }
@@ -136,7 +137,8 @@ void elaborate_measures(Elaborator *e)
         }
         bool twice = !strcmp(entry->name.text, "loss");
         for (int j = 0; j < i; j++)
-            twice |= metric->entry.at[j].name.text && !strcmp(metric->entry.at[j].name.text, entry->name.text);
+            twice |=
+                metric->entry.at[j].name.text && !strcmp(metric->entry.at[j].name.text, entry->name.text);
         if (twice)
             report(e, entry->name.span, "two measures are named '%s'", entry->name.text);
         else

@@ -16,7 +16,8 @@ static void initialise(Elaborator *e, Variable *variable, const Term *term, Span
     e->graph->scope = variable->name;
     e->graph->span = span;
     Value value = evaluate(e, term);
-    value = tensor_fit(e, value, &variable->type, format_text(e, "the initialiser of '%s'", variable->name), term->span);
+    value = tensor_fit(e, value, &variable->type, format_text(e, "the initialiser of '%s'", variable->name),
+                       term->span);
     if (value.kind == VALUE_TENSOR)
         list_add(e->arena, &e->graph->assign, ((Assign){variable, value.node}));
     e->graph = graph;
@@ -52,7 +53,8 @@ static bool may_declare(Elaborator *e, const Statement *s, const char *word)
         return false;
     }
     if (!s->type) {
-        report(e, s->name.span, "the %s '%s' needs a type, as in `%s %s: f32[n]`", word, s->name.text, word, s->name.text);
+        report(e, s->name.span, "the %s '%s' needs a type, as in `%s %s: f32[n]`", word, s->name.text, word,
+               s->name.text);
         return false;
     }
     return true;
@@ -96,11 +98,12 @@ static bool declare_again(Elaborator *e, const Statement *s, Declared *d, const 
     return true;
 }
 
-static bool declare_new(Elaborator *e, const Statement *s, const char *name, VariableKind kind, const Type *type,
-                        Declared **declared)
+static bool declare_new(Elaborator *e, const Statement *s, const char *name, VariableKind kind,
+                        const Type *type, Declared **declared)
 {
     if (e->pass > 1) {
-        report(e, s->name.span, "'%s' exists only where `training` is false: a checkpoint would miss it", name);
+        report(e, s->name.span, "'%s' exists only where `training` is false: a checkpoint would miss it",
+               name);
         return false;
     }
     if (model_find(e->model, name)) {
@@ -165,7 +168,8 @@ static Binding *bind_variable(Elaborator *e, const Statement *s, Variable *varia
 {
     Value value = variable ? tensor_value(e, current(e, variable)) : value_poison;
     if (variable && !in_prelude(e))
-        value.origin = origin_new(e, s->name.text, NULL, s->kind == STATEMENT_PARAM ? "a param" : "a state", s->name.span);
+        value.origin = origin_new(e, s->name.text, NULL, s->kind == STATEMENT_PARAM ? "a param" : "a state",
+                                  s->name.span);
     return scope_bind(e, e->frame->scope, s->name.text, value);
 }
 
@@ -200,8 +204,8 @@ void update_state(Elaborator *e, const Statement *s)
         return;
     Variable *variable = binding->state;
     set_scope(e, s->name.text, s->span);
-    Value value = tensor_fit(e, evaluate(e, s->value), &variable->type, format_text(e, "the next '%s'", s->name.text),
-                             s->value->span);
+    Value value = tensor_fit(e, evaluate(e, s->value), &variable->type,
+                             format_text(e, "the next '%s'", s->name.text), s->value->span);
     if (value.kind != VALUE_TENSOR)
         return;
     for (int i = 0; i < e->update.count; i++)

@@ -69,7 +69,8 @@ static Value named(Elaborator *e, Value value, Name name)
     const Origin *old = value.origin;
     if (old && old->name && !old->maker)
         return value; /* another name of the same: the first tells more */
-    value.origin = origin_new(e, name.text, old ? old->maker : NULL, NULL, old && old->maker ? old->span : name.span);
+    value.origin =
+        origin_new(e, name.text, old ? old->maker : NULL, NULL, old && old->maker ? old->span : name.span);
     return value;
 }
 
@@ -188,7 +189,8 @@ static void run_later(Elaborator *e, const Statement *s)
 {
     static const char *const word[] = {
         [STATEMENT_SCAN] = "scan", [STATEMENT_YIELD] = "yield", [STATEMENT_CHECKPOINT] = "checkpoint"};
-    report(e, s->span, "`%s` is not supported yet: `repeat` runs a block a fixed number of times", word[s->kind]);
+    report(e, s->span, "`%s` is not supported yet: `repeat` runs a block a fixed number of times",
+           word[s->kind]);
     if (s->kind == STATEMENT_SCAN)
         assign_name(e, s->name.text, value_poison);
 }

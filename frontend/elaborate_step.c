@@ -41,7 +41,8 @@ static void freeze(Elaborator *e)
     for (int i = 0; field && i < field->entry.count; i++) {
         const Entry *entry = &field->entry.at[i];
         if (entry->value->kind != TERM_STRING || entry->name.text || entry->on.text || entry->declares) {
-            report(e, entry->span, "`freeze` takes the names of parameters as strings, as in freeze \"stem*\"");
+            report(e, entry->span,
+                   "`freeze` takes the names of parameters as strings, as in freeze \"stem*\"");
             continue;
         }
         bool any = false;
@@ -82,12 +83,14 @@ static bool clip(Elaborator *e, Gradients *gradients)
     if (!field)
         return true;
     const Entry *entry = &field->entry.at[0];
-    if (field->entry.count != 1 || !entry->name.text || strcmp(entry->name.text, "norm") || entry->on.text || entry->declares) {
-        report(e, field->span, "`clip` takes the largest norm of all gradients together, as in clip norm = 1.0");
+    if (field->entry.count != 1 || !entry->name.text || strcmp(entry->name.text, "norm") || entry->on.text ||
+        entry->declares) {
+        report(e, field->span,
+               "`clip` takes the largest norm of all gradients together, as in clip norm = 1.0");
         return false;
     }
-    Value limit = tensor_fit(e, evaluate_named(e, "clip", entry->value, entry->span), &(Type){.dtype = DTYPE_F32},
-                             "the largest norm", entry->value->span);
+    Value limit = tensor_fit(e, evaluate_named(e, "clip", entry->value, entry->span),
+                             &(Type){.dtype = DTYPE_F32}, "the largest norm", entry->value->span);
     if (limit.kind != VALUE_TENSOR)
         return false;
     Graph *g = e->graph;
@@ -128,7 +131,8 @@ static bool is_float(const Parameter *param)
 /* A float parameter may be an expression of the run, such as a schedule, and the command line may override it. */
 static bool make_option(Elaborator *e, const Parameter *param, Value *value, Span span)
 {
-    bool scalar = value->kind == VALUE_TENSOR && value->node->type.rank == 0 && value->node->type.dtype == DTYPE_F32;
+    bool scalar =
+        value->kind == VALUE_TENSOR && value->node->type.rank == 0 && value->node->type.dtype == DTYPE_F32;
     if (!scalar && !(value_is_number(*value) && !(value->kind == VALUE_INT && value->integer.power))) {
         report(e, span, "%s must be a number, f32[], but is %s", param->name.text, described_text(e, *value));
         return false;
@@ -161,7 +165,8 @@ static bool find_rule(Elaborator *e, Rule *rule)
         Nearest nearest = nearest_of(rule->call->text);
         nearest_try_map(&nearest, &e->library->optimizer[0]);
         nearest_try_map(&nearest, &e->library->optimizer[1]);
-        report(e, rule->call->span, "there is no optimizer '%s'%s", rule->call->text, nearest_text(e, &nearest));
+        report(e, rule->call->span, "there is no optimizer '%s'%s", rule->call->text,
+               nearest_text(e, &nearest));
         return false;
     }
     set_scope(e, "optimizer", rule->call->span);
@@ -242,7 +247,8 @@ static bool check_lr_scale(Elaborator *e, const Rule *rule, const Gradients *gra
             return true;
     for (int i = 0; i < gradients->parameter.count; i++)
         if (gradients->parameter.at[i]->lr_scale != 1) {
-            report(e, rule->call->span, "'%s' has an lr_scale, and the optimizer '%s' has no argument 'lr' to scale",
+            report(e, rule->call->span,
+                   "'%s' has an lr_scale, and the optimizer '%s' has no argument 'lr' to scale",
                    gradients->parameter.at[i]->name, rule->item->name.text);
             return false;
         }

@@ -3,7 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-Value tensor_value(Elaborator *e, Node *node) { return (Value){.kind = VALUE_TENSOR, .phase = e->phase, .node = node}; }
+Value tensor_value(Elaborator *e, Node *node)
+{
+    return (Value){.kind = VALUE_TENSOR, .phase = e->phase, .node = node};
+}
 
 /* ---- numbers as tensors ---- */
 
@@ -68,7 +71,8 @@ Node *tensor_of(Elaborator *e, Value value, DType dtype, Span span)
         break;
     }
     if (value.kind != VALUE_POISON)
-        report(e, span, "a tensor of %s is expected, but this is %s", dtype_info[dtype].name, described_text(e, value));
+        report(e, span, "a tensor of %s is expected, but this is %s", dtype_info[dtype].name,
+               described_text(e, value));
     return NULL;
 }
 
@@ -102,14 +106,17 @@ static bool common_dtype(Elaborator *e, const char *name, Value a, Value b, DTyp
         report_help(e, "f32(x), i32(x), … convert a tensor");
         return false;
     }
-    *dtype = a.kind == VALUE_TENSOR ? a.node->type.dtype : b.kind == VALUE_TENSOR ? b.node->type.dtype : DTYPE_F32;
+    *dtype = a.kind == VALUE_TENSOR   ? a.node->type.dtype
+             : b.kind == VALUE_TENSOR ? b.node->type.dtype
+                                      : DTYPE_F32;
     if (a.kind == VALUE_BOOL || b.kind == VALUE_BOOL)
         *dtype = DTYPE_BOOL;
     return true;
 }
 
 /* The first axis at which two shapes do not agree, counted in the longer one. */
-static void report_broadcast(Elaborator *e, const char *name, Value a, Value b, const Type *x, const Type *y, Span span)
+static void report_broadcast(Elaborator *e, const char *name, Value a, Value b, const Type *x, const Type *y,
+                             Span span)
 {
     int axis = 0;
     const char *left = "", *right = "";
@@ -121,8 +128,8 @@ static void report_broadcast(Elaborator *e, const char *name, Value a, Value b, 
         left = value_text(e, value_size(m));
         right = value_text(e, value_size(n));
     }
-    report(e, span, "%s: %s and %s do not fit together: axis %d is %s and %s", name, type_text(e, x), type_text(e, y),
-           axis, left, right);
+    report(e, span, "%s: %s and %s do not fit together: axis %d is %s and %s", name, type_text(e, x),
+           type_text(e, y), axis, left, right);
     report_origin(e, "the first", a);
     report_origin(e, "the second", b);
 }
@@ -236,12 +243,15 @@ static Value matrix_product(Elaborator *e, Value a, Value b, Span span)
     Value operand[] = {a, b};
     Type left = x->type, right = y->type, result;
     if (left.rank == 0 || right.rank == 0) {
-        report(e, span, "'@' is a product of matrices: %s and %s are not", type_text(e, &left), type_text(e, &right));
+        report(e, span, "'@' is a product of matrices: %s and %s are not", type_text(e, &left),
+               type_text(e, &right));
         return value_poison;
     }
     Size inner = left.dim[left.rank - 1], outer = right.dim[right.rank > 1 ? right.rank - 2 : 0];
     if (!size_equal(inner, outer)) {
-        report(e, span, "'@': %s and %s do not fit together: the last axis of the first is %s, and the second has %s rows",
+        report(e, span,
+               "'@': %s and %s do not fit together: the last axis of the first is %s, and the second has %s "
+               "rows",
                type_text(e, &left), type_text(e, &right), value_text(e, value_size(inner)),
                value_text(e, value_size(outer)));
         report_origin(e, "the first", a);
@@ -268,7 +278,8 @@ static Value matrix_product(Elaborator *e, Value a, Value b, Span span)
             return value_poison;
         }
     Type flat = {.dtype = left.dtype, .rank = 2, .dim = {rows, inner}};
-    Type column = {.dtype = right.dtype, .rank = 2, .dim = {inner, right.rank > 1 ? right.dim[1] : size_of(1)}};
+    Type column = {
+        .dtype = right.dtype, .rank = 2, .dim = {inner, right.rank > 1 ? right.dim[1] : size_of(1)}};
     Node node = {.op = OP_MATMUL};
     node.in[0] = graph_reshape(e->graph, x, flat);
     node.in[1] = graph_reshape(e->graph, y, column);

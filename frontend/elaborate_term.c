@@ -79,7 +79,8 @@ static Value constant_value(Elaborator *e, Constant *constant, Span span)
 
 static bool sees_training(const Elaborator *e)
 {
-    return e->frame && e->frame->item && (e->frame->item->kind == ITEM_TRAIN || e->frame->item->kind == ITEM_OPTIMIZER);
+    return e->frame && e->frame->item &&
+           (e->frame->item->kind == ITEM_TRAIN || e->frame->item->kind == ITEM_OPTIMIZER);
 }
 
 static const char *const scalars[] = {"step", "epoch", "epochs", "progress", NULL};
@@ -164,7 +165,8 @@ static bool is_comparison(Operator op) { return op >= OPERATOR_EQ && op <= OPERA
 
 static Value refuse_operands(Elaborator *e, Operator op, Value a, Value b, Span span)
 {
-    report(e, span, "'%s' does not take %s and %s", operator_text(op), described_text(e, a), described_text(e, b));
+    report(e, span, "'%s' does not take %s and %s", operator_text(op), described_text(e, a),
+           described_text(e, b));
     report_origin(e, NULL, a);
     report_origin(e, NULL, b);
     return value_poison;
@@ -200,7 +202,10 @@ static bool lists_equal(const ValueList *a, const ValueList *b)
 
 static bool is_tensor(Value value) { return value.kind == VALUE_TENSOR || value.kind == VALUE_OPTION; }
 
-static bool is_scalar(Value value) { return value_is_number(value) || value.kind == VALUE_BOOL || is_tensor(value); }
+static bool is_scalar(Value value)
+{
+    return value_is_number(value) || value.kind == VALUE_BOOL || is_tensor(value);
+}
 
 /* A number times a size with batch is a number of the run. */
 static bool mixes_batch(Value a, Value b)
@@ -304,15 +309,18 @@ static Value index_of(Elaborator *e, const Term *term)
     if (left.kind == VALUE_POISON || at.kind == VALUE_POISON)
         return value_poison;
     if (left.kind == VALUE_TENSOR) {
-        report(e, term->span, "[ ] on a tensor is not supported yet: slice(x, axis, begin, size) takes a part");
+        report(e, term->span,
+               "[ ] on a tensor is not supported yet: slice(x, axis, begin, size) takes a part");
         return value_poison;
     }
     if (left.kind != VALUE_LIST || at.kind != VALUE_INT || at.integer.power || term->args.count != 1) {
-        report(e, term->span, "[ ] takes a list and an int, not %s and %s", described_text(e, left), described_text(e, at));
+        report(e, term->span, "[ ] takes a list and an int, not %s and %s", described_text(e, left),
+               described_text(e, at));
         return value_poison;
     }
     if (at.integer.count < 0 || at.integer.count >= left.list->count) {
-        report(e, term->span, "there is no element %lld in a list of %d", (long long)at.integer.count, left.list->count);
+        report(e, term->span, "there is no element %lld in a list of %d", (long long)at.integer.count,
+               left.list->count);
         return value_poison;
     }
     return left.list->at[at.integer.count];
@@ -337,7 +345,8 @@ static Value member(Elaborator *e, const Term *term)
     if (left.kind == VALUE_POISON)
         return left;
     if (left.kind != VALUE_RECORD) {
-        report(e, term->span, "only a layer with several results has members: this is %s", described_text(e, left));
+        report(e, term->span, "only a layer with several results has members: this is %s",
+               described_text(e, left));
         return value_poison;
     }
     Nearest nearest = nearest_of(term->text);
@@ -346,7 +355,8 @@ static Value member(Elaborator *e, const Term *term)
             return left.record->value[i];
         nearest_try(&nearest, left.record->name[i]);
     }
-    report(e, term->span, "there is no result '%s' in %s%s", term->text, value_text(e, left), nearest_text(e, &nearest));
+    report(e, term->span, "there is no result '%s' in %s%s", term->text, value_text(e, left),
+           nearest_text(e, &nearest));
     return value_poison;
 }
 
@@ -412,11 +422,16 @@ static bool known(Elaborator *e, const Term *term, const char *what, const char 
     *value = value_known(evaluate(e, term));
     if (value->kind == VALUE_POISON)
         return false;
-    bool right = *kind == 'b'   ? value->kind == VALUE_BOOL
-                 : *kind == 'i' ? value->kind == VALUE_INT && !value->integer.power
-                                : value_is_number(*value) && !(value->kind == VALUE_INT && value->integer.power);
+    bool right = *kind == 'b' ? value->kind == VALUE_BOOL
+                 : *kind == 'i'
+                     ? value->kind == VALUE_INT && !value->integer.power
+                     : value_is_number(*value) && !(value->kind == VALUE_INT && value->integer.power);
     if (!right)
-        report(e, term->span, "%s must be %s known at compile time, but is %s", what, *kind == 'i' ? "an int" : *kind == 'b' ? "a bool" : "a number", described_text(e, *value));
+        report(e, term->span, "%s must be %s known at compile time, but is %s", what,
+               *kind == 'i'   ? "an int"
+               : *kind == 'b' ? "a bool"
+                              : "a number",
+               described_text(e, *value));
     return right;
 }
 

@@ -72,7 +72,8 @@ static bool add_field(Elaborator *e, Plan *plan, const TrainField *field)
         Nearest nearest = nearest_of(field->name.text);
         for (int i = 0; i < PLAN_FIELDS; i++)
             nearest_try(&nearest, rows[i].name);
-        report(e, field->name.span, "a train block has no field '%s'%s", field->name.text, nearest_text(e, &nearest));
+        report(e, field->name.span, "a train block has no field '%s'%s", field->name.text,
+               nearest_text(e, &nearest));
         return false;
     }
     if (row == PLAN_AUGMENT)
@@ -94,7 +95,8 @@ static bool check_present(Elaborator *e, const Plan *plan)
     for (int i = 0; i < 4; i++)
         if (!plan->field[needed[i]]) {
             if (good) /* one place, one report */
-                report(e, plan->train->head, "train '%s' has no %s", plan->train->name.text, rows[needed[i]].name);
+                report(e, plan->train->head, "train '%s' has no %s", plan->train->name.text,
+                       rows[needed[i]].name);
             report_help(e, "%s", rows[needed[i]].form);
             good = false;
         }
@@ -121,7 +123,8 @@ static const Term *single(Elaborator *e, const Plan *plan, PlanField row)
     return NULL;
 }
 
-static bool whole_number(Elaborator *e, const Plan *plan, PlanField row, int64_t least, int64_t most, int64_t *value)
+static bool whole_number(Elaborator *e, const Plan *plan, PlanField row, int64_t least, int64_t most,
+                         int64_t *value)
 {
     if (!plan->field[row])
         return true;
@@ -137,7 +140,8 @@ static bool whole_number(Elaborator *e, const Plan *plan, PlanField row, int64_t
 
 /* ---- data ---- */
 
-static bool check_column(Elaborator *e, const SourceInfo *source, int index, const Parameter *param, const Type *type)
+static bool check_column(Elaborator *e, const SourceInfo *source, int index, const Parameter *param,
+                         const Type *type)
 {
     const SourceColumn *column = &source->column[index];
     static const char *const free_size[] = {"batch", "channels", "height", "width"};
@@ -145,25 +149,30 @@ static bool check_column(Elaborator *e, const SourceInfo *source, int index, con
     for (int d = 1; d < column->rank; d++)
         want = column->dim[d] == SIZE_ANY ? format_text(e, "%s, %s", want, free_size[d])
                                           : format_text(e, "%s, %lld", want, (long long)column->dim[d]);
-    bool good = type->rank == column->rank && type->dtype == column->dtype && size_equal(type->dim[0], (Size){1, 1});
+    bool good =
+        type->rank == column->rank && type->dtype == column->dtype && size_equal(type->dim[0], (Size){1, 1});
     for (int d = 1; good && d < column->rank; d++)
         good = !type->dim[d].power && (column->dim[d] == SIZE_ANY || column->dim[d] == type->dim[d].count);
     if (!good)
-        report(e, param->type->span, "the %s of %s are %s], not %s", column->what, source->name, want, type_text(e, type));
+        report(e, param->type->span, "the %s of %s are %s], not %s", column->what, source->name, want,
+               type_text(e, type));
     return good;
 }
 
-static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, int index, const Parameter *param)
+static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, int index,
+                          const Parameter *param)
 {
     Type type;
     if (!param->type || param->value) {
-        report(e, param->name.span, "a field of the data has a type, as in `digit: i32[batch]`, and no default");
+        report(e, param->name.span,
+               "a field of the data has a type, as in `digit: i32[batch]`, and no default");
         return false;
     }
     if (!evaluate_type(e, param->type, &type) || !check_column(e, source, index, param, &type))
         return false;
     if (model_find(e->model, param->name.text)) {
-        report(e, param->name.span, "a field of the data cannot be named '%s': the name is taken", param->name.text);
+        report(e, param->name.span, "a field of the data cannot be named '%s': the name is taken",
+               param->name.text);
         return false;
     }
     Variable *v = model_variable(e->model, VARIABLE_INPUT, param->name.text, type);
@@ -178,8 +187,8 @@ static bool declare_fields(Elaborator *e, Plan *plan, const SourceInfo *source, 
 {
     bool good = true;
     if (entry->params.count > source->columns) {
-        report(e, entry->params.at[source->columns].name.span, "%s has %d fields, and here is one more", source->name,
-               source->columns);
+        report(e, entry->params.at[source->columns].name.span, "%s has %d fields, and here is one more",
+               source->name, source->columns);
         return false;
     }
     for (int i = 0; i < entry->params.count; i++)
@@ -226,10 +235,15 @@ static bool source_argument(Elaborator *e, DataSource *data, const char *source,
             return false;
         }
     bool number = i == 2;
-    bool split = i != 1 || (value.kind == VALUE_STRING && (!strcmp(value.string, "train") || !strcmp(value.string, "test")));
-    if (number ? value.kind != VALUE_INT || value.integer.power || value.integer.count < 1 : value.kind != VALUE_STRING || !split) {
+    bool split = i != 1 || (value.kind == VALUE_STRING &&
+                            (!strcmp(value.string, "train") || !strcmp(value.string, "test")));
+    if (number ? value.kind != VALUE_INT || value.integer.power || value.integer.count < 1
+               : value.kind != VALUE_STRING || !split) {
         report(e, arg->value->span, "%s: %s must be %s, but is %s", source, names[i],
-               number ? "an int of at least 1" : i == 1 ? "\"train\" or \"test\"" : "a string", described_text(e, value));
+               number   ? "an int of at least 1"
+               : i == 1 ? "\"train\" or \"test\""
+                        : "a string",
+               described_text(e, value));
         return false;
     }
     Argument argument = {.name = names[i], .string = number ? NULL : value.string};
@@ -328,8 +342,9 @@ static bool read_keep(Elaborator *e, const Plan *plan)
     for (int i = 0; field && i < field->entry.count; i++) {
         const Term *term = field->entry.at[i].value;
         bool plain = term->kind == TERM_NAME && (!strcmp(term->text, "last") || !strcmp(term->text, "best"));
-        bool best = term->kind == TERM_CALL && !strcmp(term->text, "best") && !term->left && term->args.count == 1 &&
-                    term->args.at[0].value->kind == TERM_NAME && !term->args.at[0].name.text;
+        bool best = term->kind == TERM_CALL && !strcmp(term->text, "best") && !term->left &&
+                    term->args.count == 1 && term->args.at[0].value->kind == TERM_NAME &&
+                    !term->args.at[0].name.text;
         if (field->entry.at[i].name.text || (!plain && !best))
             return refuse_form(e, PLAN_KEEP, field->entry.at[i].span);
         if (!best)
@@ -372,7 +387,8 @@ static bool read_stop(Elaborator *e, const Plan *plan)
 static bool refuse_init(Elaborator *e, const Plan *plan)
 {
     if (plan->field[PLAN_INIT])
-        report(e, plan->field[PLAN_INIT]->span, "`init` is not supported yet: parameters begin with their initialisers");
+        report(e, plan->field[PLAN_INIT]->span,
+               "`init` is not supported yet: parameters begin with their initialisers");
     return !plan->field[PLAN_INIT];
 }
 

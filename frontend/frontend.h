@@ -7,7 +7,8 @@
 
 /* The program in a file ("-" is standard input) with what it imports. `define` are the command line's "name=value",
    which override consts. NULL if anything was reported as an error; the Model and all text live in the arena. */
-Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define, int defines);
+Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define,
+                     int defines);
 
 /* The same of a text; imports are looked for beside `name`. */
 Model *frontend_text(Arena *arena, Diagnostics *diag, const char *name, const char *text, size_t length,

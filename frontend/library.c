@@ -31,7 +31,8 @@ static const char *file_identity(Arena *arena, const char *path)
     struct stat stat_of;
     if (stat(path, &stat_of))
         return path;
-    return arena_printf(arena, "%llu:%llu", (unsigned long long)stat_of.st_dev, (unsigned long long)stat_of.st_ino);
+    return arena_printf(arena, "%llu:%llu", (unsigned long long)stat_of.st_dev,
+                        (unsigned long long)stat_of.st_ino);
 }
 
 static bool stays_inside(const char *path)
@@ -57,22 +58,24 @@ static void import_file(Loader *l, const Item *item, const Source *from)
     const char *path = item->name.text, *slash = strrchr(from->name, '/');
     if (!stays_inside(path)) {
         diag_report(l->diag, DIAG_ERROR, item->name.span, "'%s' leaves the folder of this file", path);
-        diag_report(l->diag, DIAG_HELP, (Span){0}, "an import is a path below the folder of the file that imports");
+        diag_report(l->diag, DIAG_HELP, (Span){0},
+                    "an import is a path below the folder of the file that imports");
         return;
     }
     const char *beside =
         slash ? arena_printf(l->arena, "%.*s/%s", (int)(slash - from->name), from->name, path) : path;
     if (!source_exists(beside)) {
         if (!is_prelude_file(path))
-            diag_report(l->diag, DIAG_ERROR, item->name.span, "there is no file '%s', and none of that name in the prelude",
-                        beside);
+            diag_report(l->diag, DIAG_ERROR, item->name.span,
+                        "there is no file '%s', and none of that name in the prelude", beside);
         return;
     }
     const char *key = file_identity(l->arena, beside);
     if (map_find(&l->library->file, key))
         return;
     if (l->library->file.count == MAX_FILES) {
-        diag_report(l->diag, DIAG_ERROR, item->name.span, "too many files: a program has at most %d", MAX_FILES);
+        diag_report(l->diag, DIAG_ERROR, item->name.span, "too many files: a program has at most %d",
+                    MAX_FILES);
         return;
     }
     map_set(l->arena, &l->library->file, key, l);
@@ -85,7 +88,8 @@ static void import_file(Loader *l, const Item *item, const Source *from)
 
 static void report_twice(Loader *l, const Item *item, const Item *first)
 {
-    diag_report(l->diag, DIAG_ERROR, item->name.span, "the %s '%s' is defined twice", item_word(item->kind), item->name.text);
+    diag_report(l->diag, DIAG_ERROR, item->name.span, "the %s '%s' is defined twice", item_word(item->kind),
+                item->name.text);
     diag_report(l->diag, DIAG_NOTE, first->name.span, "here is the first");
 }
 
@@ -125,8 +129,9 @@ static void check_parameters(Loader *l, const Item *item)
     for (int i = 0; i < item->params.count; i++)
         for (int j = 0; j < i; j++)
             if (!strcmp(item->params.at[i].name.text, item->params.at[j].name.text)) {
-                diag_report(l->diag, DIAG_ERROR, item->params.at[i].name.span, "'%s' has two arguments named '%s'",
-                            item->name.text, item->params.at[i].name.text);
+                diag_report(l->diag, DIAG_ERROR, item->params.at[i].name.span,
+                            "'%s' has two arguments named '%s'", item->name.text,
+                            item->params.at[i].name.text);
                 return;
             }
 }
@@ -205,13 +210,17 @@ bool library_define(Library *library, Arena *arena, Diagnostics *diag, const cha
         Nearest nearest = nearest_of(name);
         nearest_try_map(&nearest, &library->constant[USER]);
         diag_report(diag, DIAG_ERROR, (Span){0}, "-D %s: the program has no const '%s'%s%s%s", define, name,
-                    nearest.best ? "; did you mean '" : "", nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
+                    nearest.best ? "; did you mean '" : "", nearest.best ? nearest.best : "",
+                    nearest.best ? "'?" : "");
         return false;
     }
     const Source *source = source_text(arena, "-D", equals + 1, strlen(equals + 1));
     if (constant->item->value->kind == TERM_STRING && equals[1] != '"') { /* a text needs no quotes here */
         Term *text = arena_alloc(arena, sizeof *text);
-        *text = (Term){.kind = TERM_STRING, .depth = 1, .first = text, .text = source->text,
+        *text = (Term){.kind = TERM_STRING,
+                       .depth = 1,
+                       .first = text,
+                       .text = source->text,
                        .span = {source, 0, (int)source->length}};
         constant->term = text;
         return source_check(diag, source);
@@ -233,7 +242,10 @@ Item *library_layer(const Library *library, const char *name, bool prelude)
     return seen_from(library->layer, name, prelude);
 }
 
-Item *library_optimizer(const Library *library, const char *name) { return seen_from(library->optimizer, name, false); }
+Item *library_optimizer(const Library *library, const char *name)
+{
+    return seen_from(library->optimizer, name, false);
+}
 
 Constant *library_constant(const Library *library, const char *name, bool prelude)
 {
@@ -275,9 +287,9 @@ static bool block_owns(const Library *library, const Block *block, bool prelude)
 {
     for (int i = 0; i < block->count; i++) {
         const Statement *s = block->at[i];
-        if (s->kind == STATEMENT_PARAM || s->kind == STATEMENT_STATE || block_owns(library, &s->body, prelude) ||
-            block_owns(library, &s->otherwise, prelude) || (s->value && term_owners(library, s->value, prelude)) ||
-            args_owners(library, &s->args, prelude))
+        if (s->kind == STATEMENT_PARAM || s->kind == STATEMENT_STATE ||
+            block_owns(library, &s->body, prelude) || block_owns(library, &s->otherwise, prelude) ||
+            (s->value && term_owners(library, s->value, prelude)) || args_owners(library, &s->args, prelude))
             return true;
     }
     return false;

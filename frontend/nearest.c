@@ -20,7 +20,8 @@ static int edit_distance(const char *a, const char *b)
             int least = row[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
             least = row[i - 1][j] + 1 < least ? row[i - 1][j] + 1 : least;
             least = row[i][j - 1] + 1 < least ? row[i][j - 1] + 1 : least;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && row[i - 2][j - 2] + 1 < least)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                row[i - 2][j - 2] + 1 < least)
                 least = row[i - 2][j - 2] + 1;
             row[i][j] = least;
         }
@@ -33,7 +34,8 @@ Nearest nearest_of(const char *word) { return (Nearest){word, NULL, (int)(strlen
 void nearest_try(Nearest *nearest, const char *name)
 {
     int distance = edit_distance(nearest->word, name);
-    if (distance < nearest->distance || (distance == nearest->distance && nearest->best && strcmp(name, nearest->best) < 0)) {
+    if (distance < nearest->distance ||
+        (distance == nearest->distance && nearest->best && strcmp(name, nearest->best) < 0)) {
         nearest->distance = distance;
         nearest->best = name;
     }

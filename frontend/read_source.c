@@ -61,7 +61,8 @@ static Source *read_open(Arena *arena, Diagnostics *diag, int file, const char *
         return NULL;
     }
     if (length > MAX_SOURCE_BYTES) {
-        diag_report(diag, DIAG_ERROR, from, "cannot read '%s': it is larger than %d MiB", name, MAX_SOURCE_BYTES >> 20);
+        diag_report(diag, DIAG_ERROR, from, "cannot read '%s': it is larger than %d MiB", name,
+                    MAX_SOURCE_BYTES >> 20);
         return NULL;
     }
     if ((size_t)length > most) /* it grew meanwhile */

@@ -28,8 +28,10 @@ static bool first_here(Elaborator *e, Span span)
 static void report_frames(Elaborator *e, const Frame *frame)
 {
     enum { MOST = 4 };
-    for (int i = 0; frame && frame->item && frame->item->kind == ITEM_LAYER && i < MOST; frame = frame->caller, i++)
-        diag_report(e->diag, DIAG_NOTE, frame->call, "in the layer '%s', called here", frame->item->name.text);
+    for (int i = 0; frame && frame->item && frame->item->kind == ITEM_LAYER && i < MOST;
+         frame = frame->caller, i++)
+        diag_report(e->diag, DIAG_NOTE, frame->call, "in the layer '%s', called here",
+                    frame->item->name.text);
 }
 
 bool report(Elaborator *e, Span span, const char *format, ...)
@@ -109,7 +111,10 @@ const char *signature_text(Arena *arena, const Item *item)
     return copy;
 }
 
-void report_signature(Elaborator *e, const Item *item) { report_help(e, "%s", signature_text(e->arena, item)); }
+void report_signature(Elaborator *e, const Item *item)
+{
+    report_help(e, "%s", signature_text(e->arena, item));
+}
 
 static const char *take(Elaborator *e, Text *text)
 {

@@ -7,11 +7,12 @@ static const struct {
     const char *text;
     int strength; /* how tightly it binds */
 } operators[] = {
-    [OPERATOR_NONE] = {"", 0},  [OPERATOR_OR] = {"||", 2},  [OPERATOR_AND] = {"&&", 3}, [OPERATOR_EQ] = {"==", 4},
-    [OPERATOR_NE] = {"!=", 4},  [OPERATOR_LT] = {"<", 5},   [OPERATOR_LE] = {"<=", 5},  [OPERATOR_GT] = {">", 5},
-    [OPERATOR_GE] = {">=", 5},  [OPERATOR_ADD] = {"+", 6},  [OPERATOR_SUB] = {"-", 6},  [OPERATOR_MUL] = {"*", 7},
-    [OPERATOR_DIV] = {"/", 7},  [OPERATOR_MOD] = {"%", 7},  [OPERATOR_MATMUL] = {"@", 7}, [OPERATOR_POW] = {"^", 9},
-    [OPERATOR_NEG] = {"-", 8},  [OPERATOR_NOT] = {"!", 8},
+    [OPERATOR_NONE] = {"", 0}, [OPERATOR_OR] = {"||", 2}, [OPERATOR_AND] = {"&&", 3},
+    [OPERATOR_EQ] = {"==", 4}, [OPERATOR_NE] = {"!=", 4}, [OPERATOR_LT] = {"<", 5},
+    [OPERATOR_LE] = {"<=", 5}, [OPERATOR_GT] = {">", 5},  [OPERATOR_GE] = {">=", 5},
+    [OPERATOR_ADD] = {"+", 6}, [OPERATOR_SUB] = {"-", 6}, [OPERATOR_MUL] = {"*", 7},
+    [OPERATOR_DIV] = {"/", 7}, [OPERATOR_MOD] = {"%", 7}, [OPERATOR_MATMUL] = {"@", 7},
+    [OPERATOR_POW] = {"^", 9}, [OPERATOR_NEG] = {"-", 8}, [OPERATOR_NOT] = {"!", 8},
 };
 
 const char *operator_text(Operator op) { return operators[op].text; }
@@ -118,7 +119,8 @@ Term *term_call(Parse *parse, Span span, Term *piped, Term *callee, Args args)
     term->args = args;
     term->text = callee->text;
     if (callee->kind != TERM_NAME) {
-        diag_report(parse->diag, DIAG_ERROR, callee->span, "only a name can be called: a layer, or what `as` named");
+        diag_report(parse->diag, DIAG_ERROR, callee->span,
+                    "only a name can be called: a layer, or what `as` named");
         term->text = "?"; /* no elaboration follows an error */
     }
     return term_finish(parse, term);

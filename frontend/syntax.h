@@ -117,7 +117,7 @@ typedef enum StatementKind {
 } StatementKind;
 
 typedef struct Piece { /* of an assert's text */
-    const char *text; /* NULL: value */
+    const char *text;  /* NULL: value */
     Term *value;
 } Piece;
 
@@ -160,7 +160,7 @@ typedef struct Item {
     Name as;         /* TRAIN */
     Term *value;     /* CONST */
     Parameters params;
-    bool core;       /* a layer without a body: the compiler's own */
+    bool core; /* a layer without a body: the compiler's own */
     Block body;
     enum { OWNS_UNKNOWN, OWNS_BUSY, OWNS_NOT, OWNS } owns; /* parameters; found out by item_owns() */
     LIST(TrainField) field;

@@ -83,9 +83,9 @@ void value_print(Text *text, Value value)
 void value_describe(Text *text, Value value)
 {
     static const char *const word[] = {
-        [VALUE_NONE] = "none",         [VALUE_POISON] = "nothing",   [VALUE_INT] = "an int, ",
-        [VALUE_FLOAT] = "a float, ",   [VALUE_BOOL] = "a bool, ",    [VALUE_STRING] = "a string, \"",
-        [VALUE_LIST] = "a list, ",     [VALUE_TENSOR] = "a tensor ", [VALUE_RECORD] = "a record ",
+        [VALUE_NONE] = "none",          [VALUE_POISON] = "nothing",   [VALUE_INT] = "an int, ",
+        [VALUE_FLOAT] = "a float, ",    [VALUE_BOOL] = "a bool, ",    [VALUE_STRING] = "a string, \"",
+        [VALUE_LIST] = "a list, ",      [VALUE_TENSOR] = "a tensor ", [VALUE_RECORD] = "a record ",
         [VALUE_OPTION] = "an option, ",
     };
     text_add(text, word[value.kind]);
@@ -149,7 +149,10 @@ static Value int_compare(Operator op, Size a, Size b, const char **why)
     if (a.power != b.power)
         return fail(why, "batch is known only at run time: it cannot be compared with a number");
     int64_t x = a.count, y = b.count;
-    return value_bool(op == OPERATOR_LT ? x < y : op == OPERATOR_LE ? x <= y : op == OPERATOR_GT ? x > y : x >= y);
+    return value_bool(op == OPERATOR_LT   ? x < y
+                      : op == OPERATOR_LE ? x <= y
+                      : op == OPERATOR_GT ? x > y
+                                          : x >= y);
 }
 
 static Value int_divide(Operator op, Size a, Size b, const char **why)
@@ -163,8 +166,9 @@ static Value int_divide(Operator op, Size a, Size b, const char **why)
         return op == OPERATOR_DIV ? value_size(quotient) : value_int(0);
     if (op == OPERATOR_MOD && a.power == 0 && b.power == 0)
         return value_int(a.count % b.count);
-    return fail(why, op == OPERATOR_MOD ? "batch is known only at run time: it has no remainder here"
-                                        : "the division of ints is not exact: write floor_div or ceil_div, or a float");
+    return fail(why, op == OPERATOR_MOD
+                         ? "batch is known only at run time: it has no remainder here"
+                         : "the division of ints is not exact: write floor_div or ceil_div, or a float");
 }
 
 static Value int_binary(Operator op, Size a, Size b, const char **why)
@@ -183,7 +187,8 @@ static Value int_binary(Operator op, Size a, Size b, const char **why)
     case OPERATOR_POW:
         if (a.power || b.power)
             return fail(why, "batch is known only at run time: it has no power here");
-        return b.count < 0 ? value_float(pow((double)a.count, (double)b.count)) : int_power(a.count, b.count, why);
+        return b.count < 0 ? value_float(pow((double)a.count, (double)b.count))
+                           : int_power(a.count, b.count, why);
     default:
         return int_compare(op, a, b, why);
     }

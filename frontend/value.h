@@ -60,8 +60,8 @@ struct Record {
 
 struct OptionValue {
     const char *name;
-    Value value;    /* what the program gives: a number or a scalar tensor */
-    Node *node;     /* with the command line's override; made at its first use in a tensor */
+    Value value; /* what the program gives: a number or a scalar tensor */
+    Node *node;  /* with the command line's override; made at its first use in a tensor */
 };
 
 static const Value value_poison = {.kind = VALUE_POISON};

@@ -15,7 +15,8 @@ void *arena_alloc(Arena *arena, size_t bytes);
 void *arena_copy(Arena *arena, const void *bytes, size_t count);
 char *arena_string(Arena *arena, const char *text);
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *arena_vprintf(Arena *arena, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+char *arena_vprintf(Arena *arena, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
 /* Called when memory is short; by default abort(). The driver sets one that exits with status 3. */
 void arena_set_handler(void (*handler)(void));

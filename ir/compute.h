@@ -24,12 +24,13 @@ typedef struct ComputeStore {
 typedef struct Compute {
     const char *name; /* path of what it computes, and the op: "conv1 conv" */
     Exprs *pool;
-    LIST(ComputeAxis) axis; /* the first `outputs` are output axes, outermost in memory first; then reduced ones */
+    LIST(ComputeAxis)
+    axis; /* the first `outputs` are output axes, outermost in memory first; then reduced ones */
     int outputs;
     LIST(ComputeBuffer) buffer;
     LIST(int64_t) argument; /* constants of the call; EXPR_ARGUMENT i + 1 is argument.at[i] */
     LIST(ComputeStore) store;
-    Expr *reduce;         /* the REDUCE in the stores' values, or NULL */
+    Expr *reduce; /* the REDUCE in the stores' values, or NULL */
     int phase;
     double flops, bytes; /* at the nominal batch */
 } Compute;

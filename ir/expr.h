@@ -23,25 +23,25 @@ typedef struct ScalarInfo {
     const char *name;
     const char *c; /* NULL: an expanding row */
     int arity;
-    bool boolean; /* the result is bool whatever the operands */
+    bool boolean;                                 /* the result is bool whatever the operands */
     Expr *(*expand)(Exprs *pool, Expr **operand); /* see scalar_expand.h; NULL: a primitive row */
 } ScalarInfo;
 extern const ScalarInfo scalar_info[SCALAR_COUNT];
 ScalarOp scalar_find(const char *name); /* SCALAR_COUNT if there is none */
 
 typedef enum ExprKind {
-    EXPR_CONST,   /* integer or real, by dtype */
-    EXPR_AXIS,    /* i64: a loop variable of the kernel, by index */
+    EXPR_CONST,    /* integer or real, by dtype */
+    EXPR_AXIS,     /* i64: a loop variable of the kernel, by index */
     EXPR_ARGUMENT, /* i64: argument `index` of the call; 0 is the batch */
-    EXPR_APPLY,   /* scalar function op of the operands; of vectors, lane by lane */
-    EXPR_CAST,    /* value conversion to dtype: integers wrap, float → integer truncates (in range by contract) */
+    EXPR_APPLY,    /* scalar function op of the operands; of vectors, lane by lane */
+    EXPR_CAST, /* value conversion to dtype: integers wrap, float → integer truncates (in range by contract) */
     EXPR_BITCAST, /* same bits as another dtype of the same size */
-    EXPR_LOAD,    /* buffer `index` at element arg[0] (i64); if arg[1] (bool): only where it holds, else arg[2] */
-    EXPR_LOCAL,   /* Kernel: element arg[0] of local `index` */
-    EXPR_TEMP,    /* Kernel: the value bound by LET `index` */
-    EXPR_REDUCE,  /* Compute: see Reduction; arg[0] is the term */
-    EXPR_RAMP,    /* vector i64: arg[0] + lane · integer */
-    EXPR_SPLAT,   /* vector: arg[0] in every lane */
+    EXPR_LOAD, /* buffer `index` at element arg[0] (i64); if arg[1] (bool): only where it holds, else arg[2] */
+    EXPR_LOCAL,  /* Kernel: element arg[0] of local `index` */
+    EXPR_TEMP,   /* Kernel: the value bound by LET `index` */
+    EXPR_REDUCE, /* Compute: see Reduction; arg[0] is the term */
+    EXPR_RAMP,   /* vector i64: arg[0] + lane · integer */
+    EXPR_SPLAT,  /* vector: arg[0] in every lane */
 } ExprKind;
 
 /* The order of additions: part of what is computed.
@@ -72,7 +72,7 @@ struct Expr {
     const Reduction *reduction;
     int count;
     Expr *arg[3];
-    int id; /* in the pool, in the order of making */
+    int id;        /* in the pool, in the order of making */
     uint64_t axes; /* which it uses: bit (axis mod 64) */
     bool reduces;  /* it holds a REDUCE */
 };

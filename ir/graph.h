@@ -44,11 +44,11 @@ struct Node {
 };
 
 typedef enum VariableKind {
-    VARIABLE_PARAM,  /* learnt; saved in checkpoints */
-    VARIABLE_STATE,  /* changed by `update`; saved in checkpoints */
-    VARIABLE_SLOT,   /* optimizer state of one parameter; saved, for resuming */
+    VARIABLE_PARAM, /* learnt; saved in checkpoints */
+    VARIABLE_STATE, /* changed by `update`; saved in checkpoints */
+    VARIABLE_SLOT,  /* optimizer state of one parameter; saved, for resuming */
     VARIABLE_METRIC, /* accumulator of a loss or metric over a split; zeroed by the runtime before an evaluation */
-    VARIABLE_INPUT,  /* a field of a data source, or an input of the net: set by the runtime before a phase */
+    VARIABLE_INPUT, /* a field of a data source, or an input of the net: set by the runtime before a phase */
     VARIABLE_SCALAR, /* set by the runtime: step epoch epochs progress (f32), seed (u32[2]), and option.NAME (f32, NaN
                         unless given on the command line) */
 } VariableKind;
@@ -57,7 +57,7 @@ struct Variable {
     VariableKind kind;
     const char *name; /* full path; unique in the model. A slot is "optim.SLOT.PARAMETER" */
     Type type;
-    Variable *of;     /* SLOT: its parameter */
+    Variable *of; /* SLOT: its parameter */
     bool trainable, decay;
     double lr_scale;
     Span span;
@@ -107,8 +107,8 @@ typedef struct Argument { /* a named string or number given to a data source */
 } Argument;
 
 typedef struct DataSource {
-    const char *split;  /* "train", "valid", "test" */
-    const char *source; /* "mnist", "cifar10" */
+    const char *split;       /* "train", "valid", "test" */
+    const char *source;      /* "mnist", "cifar10" */
     LIST(Argument) argument; /* `path` first, then by name */
 } DataSource;
 
@@ -122,7 +122,8 @@ typedef struct Training {
     LIST(Field) field;
     LIST(Option) option;
     int64_t batch, epochs, seed;
-    const char *best; /* metric that `best` goes by: NULL for the default (first metric on valid, else training loss) */
+    const char *
+        best; /* metric that `best` goes by: NULL for the default (first metric on valid, else training loss) */
     int64_t patience; /* `stop`: evaluations without a better value; 0: none */
 } Training;
 
@@ -142,8 +143,8 @@ typedef struct OpInfo {
     const char *attrs; /* names of the attributes, separated by blanks */
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
-OpKind op_find(const char *name); /* OP_COUNT if there is none */
-int op_attrs(OpKind op);          /* how many attributes */
+OpKind op_find(const char *name);                           /* OP_COUNT if there is none */
+int op_attrs(OpKind op);                                    /* how many attributes */
 const char *op_attr_name(OpKind op, int attr, int *length); /* not ended by NUL */
 
 Model *model_new(Arena *arena, const char *name);
@@ -171,10 +172,11 @@ Node *graph_binary(Graph *graph, OpKind op, Node *a, Node *b);
 Node *graph_select(Graph *graph, Node *condition, Node *a, Node *b);
 Node *graph_cast(Graph *graph, Node *a, DType dtype);
 Node *graph_reshape(Graph *graph, Node *a, Type type);
-Node *graph_broadcast(Graph *graph, Node *a, Type type); /* NumPy's alignment at the last axis; sizes 1 stretch */
-Node *graph_transpose(Graph *graph, Node *a, Ints axes); /* y's axis d is a's axes[d] */
+Node *graph_broadcast(Graph *graph, Node *a,
+                      Type type); /* NumPy's alignment at the last axis; sizes 1 stretch */
+Node *graph_transpose(Graph *graph, Node *a, Ints axes);         /* y's axis d is a's axes[d] */
 Node *graph_reduce(Graph *graph, OpKind op, Node *a, Ints axes); /* the axes vanish */
-Node *graph_sum_to(Graph *graph, Node *a, const Type *type); /* the transpose of graph_broadcast */
+Node *graph_sum_to(Graph *graph, Node *a, const Type *type);     /* the transpose of graph_broadcast */
 
 /* NumPy's broadcasting of two shapes; false if they do not agree. */
 bool type_broadcast(const Type *a, const Type *b, Type *result);

@@ -12,10 +12,10 @@
 typedef struct Stmt Stmt;
 
 typedef enum StmtKind {
-    STMT_FOR,   /* axis `index` from 0 below `extent` (i64), body */
-    STMT_IF,    /* condition in `value`, body */
-    STMT_LET,   /* temp `index` := value; once, before its uses, in their block or one around */
-    STMT_SET,   /* local `index`, element `at` := value (a vector: lanes consecutive elements) */
+    STMT_FOR, /* axis `index` from 0 below `extent` (i64), body */
+    STMT_IF,  /* condition in `value`, body */
+    STMT_LET, /* temp `index` := value; once, before its uses, in their block or one around */
+    STMT_SET, /* local `index`, element `at` := value (a vector: lanes consecutive elements) */
     STMT_STORE, /* buffer `index`, element `at` := value; a vector's `at` is a RAMP (stride 1: contiguous) or any vector */
 } StmtKind;
 
@@ -49,7 +49,7 @@ typedef struct Items {
 } Items;
 
 typedef struct Kernel {
-    const char *name; /* an identifier, unique in the program */
+    const char *name;    /* an identifier, unique in the program */
     const char *comment; /* what it computes and by which schedule, for people */
     Exprs *pool;
     LIST(KernelBuffer) buffer;

@@ -14,7 +14,7 @@ struct Definer {
     Expr *(*read)(Definer *d, const Node *node, Expr *const *at);
     int (*axis)(Definer *d, Size extent, Expr *dynamic);
     Expr *(*argument)(Definer *d, int64_t value); /* a constant of the call, not of the kernel */
-    Expr *where; /* loads happen only where this holds; NULL: always */
+    Expr *where;                                  /* loads happen only where this holds; NULL: always */
 };
 
 typedef struct OpRule {

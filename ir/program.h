@@ -19,10 +19,10 @@ typedef struct Buffer {
 } Buffer;
 
 typedef struct Call {
-    int kernel; /* in program->kernel */
-    int *buffer; /* program->buffer ids, one a kernel buffer */
+    int kernel;        /* in program->kernel */
+    int *buffer;       /* program->buffer ids, one a kernel buffer */
     int64_t *argument; /* kernel->arguments - 1 of them: without the batch */
-    const char *name; /* for people: the node's path */
+    const char *name;  /* for people: the node's path */
 } Call;
 
 typedef struct ProgramResult {
@@ -39,7 +39,7 @@ typedef struct ProgramPhase {
 typedef struct Program {
     Arena *arena;
     Model *model;
-    const Target *target; /* the CPU that the kernels are made for */
+    const Target *target;  /* the CPU that the kernels are made for */
     LIST(Kernel *) kernel; /* different ones only */
     LIST(Buffer) buffer;
     LIST(Call) call;
@@ -49,7 +49,7 @@ typedef struct Program {
     int bound_call;
 } Program;
 
-void program_print(Text *text, const Program *program);     /* kernels and calls, for people: --emit=kernels */
+void program_print(Text *text, const Program *program); /* kernels and calls, for people: --emit=kernels */
 void program_print_plan(Text *text, const Program *program); /* --emit=plan */
 const char *program_fault(const Program *program);
 

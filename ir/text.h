@@ -14,7 +14,7 @@ void text_free(Text *text);
 void text_add(Text *text, const char *string);
 void text_add_bytes(Text *text, const void *bytes, size_t count);
 void text_printf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_indent(Text *text, int depth); /* 4 blanks a level */
+void text_indent(Text *text, int depth);         /* 4 blanks a level */
 void text_quote(Text *text, const char *string); /* "…" with C escapes: safe inside any C-like source */
 const char *text_string(const Text *text);       /* never NULL */
 

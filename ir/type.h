@@ -43,7 +43,7 @@ typedef struct Type {
     Size dim[MAX_RANK];
 } Type;
 
-Size size_of(int64_t count);           /* a compile-time size */
+Size size_of(int64_t count); /* a compile-time size */
 bool size_equal(Size a, Size b);
 bool size_is_one(Size a);
 bool size_multiply(Size a, Size b, Size *product); /* false on overflow */
