@@ -249,6 +249,22 @@ static int saved(Compilation *c, int phase, int from, const Variable *variable, 
     return to;
 }
 
+/* A result that is a variable's old value. */
+static void keep_results(Compilation *c, int phase, Copies *copies)
+{
+    const Graph *graph = c->model->phase[phase];
+    for (int i = 0; i < graph->result.count; i++) {
+        const Node *n = graph->result.at[i].node;
+        if (n->op != OP_VARIABLE)
+            continue;
+        int from = c->buffer_of_variable[n->variable->id], to = saved(c, phase, from, n->variable, copies);
+        if (to == from)
+            continue;
+        c->program->buffer.at[to].kind = BUFFER_RESULT;
+        c->program->phase[phase].result.at[i].buffer = to;
+    }
+}
+
 /* A value that is assigned twice, that a variable holds already, or whose old value is still needed, is copied. */
 static void place_assigns(Order *o, int phase, Copies *copies)
 {
@@ -300,6 +316,7 @@ bool pass_assign(Compilation *c)
         Order o = order_new(c, p);
         Copies copies = {0};
         place_assigns(&o, p, &copies);
+        keep_results(c, p, &copies);
         sort(&o);
         c->program->phase[p].first = all.count;
         append(c, &all, copies.before.at, copies.before.count);

@@ -5,13 +5,13 @@
 
 #include <string.h>
 
-/* Transients that renaming left without a use go; the others are numbered anew. */
+/* Buffers that renaming left without a use go; the others are numbered anew. */
 static void drop_unused(Program *p)
 {
     int *now = arena_alloc(p->arena, ((size_t)p->buffer.count + 1) * sizeof *now), kept = 0;
     for (int i = 0; i < p->buffer.count; i++) {
         now[i] = kept;
-        if (p->buffer.at[i].kind != BUFFER_TRANSIENT || p->buffer.at[i].first >= 0)
+        if (p->buffer.at[i].first >= 0 || p->buffer.at[i].last >= 0)
             p->buffer.at[kept++] = p->buffer.at[i];
     }
     p->buffer.count = kept;

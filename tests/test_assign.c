@@ -131,6 +131,13 @@ static void old_and_new_value_in_one(State *s)
     result(s, "y", next);
 }
 
+static void old_value_is_a_result(State *s)
+{
+    assign(s, s->a, add(s, of(s, s->a), number(s, 1)));
+    result(s, "y", of(s, s->a));
+    result(s, "z", of(s, s->b));
+}
+
 static void one_value_twice(State *s)
 {
     Node *sum = add(s, of(s, s->a), of(s, s->b));
@@ -214,6 +221,7 @@ static const Sample samples[] = {
     {"copy of an updated", copy_of_an_updated},
     {"old value read later", old_value_read_later},
     {"old and new value in one", old_and_new_value_in_one},
+    {"old value is a result", old_value_is_a_result},
     {"one value twice", one_value_twice},
     {"turned in place", turned_in_place},
     {"turned and added", turned_and_added},

@@ -84,12 +84,16 @@ static Number nearly(DType dtype, double value, double inherited, double tangent
     return (Number){value, inherited + last_places, fabs(value), tangent, NAN, false};
 }
 
+/* A value by an error, or by another: what is 0 stays 0 by anything. */
+static double times(double a, double b) { return a == 0 || b == 0 ? 0 : a * b; }
+
 static Number quotient(DType dtype, Number a, Number b)
 {
     double value = a.value / b.value, inherited = 0;
     if (a.error > 0 || b.error > 0)
-        inherited = fabs(b.value) > b.error ? (a.error + fabs(value) * b.error) / (fabs(b.value) - b.error)
-                                            : INFINITY;
+        inherited = fabs(b.value) > b.error
+                        ? (a.error + times(fabs(value), b.error)) / (fabs(b.value) - b.error)
+                        : INFINITY;
     return rounded_step(dtype, OP_DIV, a, b, inherited, (a.tangent - value * b.tangent) / b.value);
 }
 
@@ -138,7 +142,8 @@ static Number extreme(OpKind op, Number a, Number b)
 
 static Number product(DType dtype, Number a, Number b)
 {
-    double inherited = fabs(a.value) * b.error + fabs(b.value) * a.error + a.error * b.error;
+    double inherited =
+        times(fabs(a.value), b.error) + times(fabs(b.value), a.error) + times(a.error, b.error);
     return rounded_step(dtype, OP_MUL, a, b, inherited, a.value * b.tangent + b.value * a.tangent);
 }
 
@@ -392,7 +397,7 @@ Number number_sum(DType dtype, Order order, const Number *a, const Number *b, in
         tangent +=
             (long double)x.value * (long double)y.tangent + (long double)x.tangent * (long double)y.value;
         n.size += fabs(x.value * y.value);
-        n.error += fabs(x.value) * y.error + fabs(y.value) * x.error + x.error * y.error;
+        n.error += times(fabs(x.value), y.error) + times(fabs(y.value), x.error) + times(x.error, y.error);
         n.known &= x.known && (!b || y.known);
     }
     n.value = (double)value;
