@@ -463,7 +463,7 @@ static float case_float(uint64_t random)
 }
 
 /* Read buffers hold numbers of all kinds, but no NaN; written ones the byte 0xAA. */
-static void case_fill(const KernelCase *c, CaseMemory *memory)
+static inline void case_fill(const KernelCase *c, CaseMemory *memory)
 {
     uint64_t random = 12345;
     for (int i = 0; i < c->kernel->buffer.count; i++) {
@@ -482,7 +482,7 @@ static void case_fill(const KernelCase *c, CaseMemory *memory)
     }
 }
 
-static void case_free(const KernelCase *c, CaseMemory *memory)
+static inline void case_free(const KernelCase *c, CaseMemory *memory)
 {
     for (int i = 0; i < c->kernel->buffer.count; i++)
         free(memory->buffer[i]);
