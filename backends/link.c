@@ -55,7 +55,8 @@ static Command link_command(Arena *arena, const BackendOptions *options, const c
                                          "-Wl,-z,noexecstack",
                                          "-Wl,-z,noseparate-code",
                                          "-Wl,--hash-style=gnu",
-                                         "-Wl,--build-id=none"};
+                                         "-Wl,--build-id=none",
+                                         "-Wl,-z,pack-relative-relocs"};
     static const char *const after[] = {"-lpng", "-lz", "-lm", "-lpthread"};
     Command command = {NULL, 0, 0};
     add(arena, &command, options->compiler ? options->compiler : "cc");
