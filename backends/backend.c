@@ -19,9 +19,9 @@ const int backend_count = sizeof backend_list / sizeof *backend_list;
 
 const Engine engine_list[] = {
     {"llvm", "compiled in memory by LLVM (the default)", llvm_engine_start, llvm_engine_call,
-     llvm_engine_stop},
-    {"interp", "interpreted, with every access checked", interp_start, interp_call, interp_stop},
-    {"interp64", "interpreted in f64: the reference", interp_start, interp_call, interp_stop},
+     llvm_engine_stop, false},
+    {"interp", "interpreted, with every access checked", interp_start, interp_call, interp_stop, false},
+    {"interp64", "interpreted in f64: the reference", interp_start, interp_call, interp_stop, true},
 };
 const int engine_count = sizeof engine_list / sizeof *engine_list;
 

@@ -37,6 +37,7 @@ typedef struct Engine {
     void (*call)(void *engine, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
                  int64_t end);
     void (*stop)(void *engine);
+    bool reference; /* it is given the program widened to f64 */
 } Engine;
 
 extern const Backend backend_list[];

@@ -257,6 +257,35 @@ static LLVMValueRef build_own(KernelBuilder *b, const Expr *e, DType dtype, LLVM
     }
 }
 
+/* fma in f32 where the CPU has none, without a call. The product is exact in f64; its sum with c is not, and the sum's
+   error, by Knuth's two-sum, says on which side the true value lies. Cut towards zero and made odd if anything was cut,
+   the f64 rounds to f32 as the true value does (Boldo and Melquiond 2008, "Emulation of FMA and correctly rounded
+   sums: proved algorithms using rounding to odd"). The error of a sum that is no number is none: it stays as it is. */
+static LLVMValueRef build_emulated_fma(KernelBuilder *b, LLVMValueRef *x)
+{
+    LLVMBuilderRef builder = b->builder;
+    int lanes = llvm_lanes(x[0]);
+    LLVMTypeRef wide = llvm_value_type(b, DTYPE_F64, lanes), bits = llvm_value_type(b, DTYPE_I64, lanes);
+    LLVMValueRef a[3];
+    for (int i = 0; i < 3; i++)
+        a[i] = LLVMBuildFPExt(builder, x[i], wide, "");
+    LLVMValueRef product = LLVMBuildFMul(builder, a[0], a[1], ""), c = a[2];
+    LLVMValueRef sum = LLVMBuildFAdd(builder, product, c, "");
+    LLVMValueRef part = LLVMBuildFSub(builder, sum, product, "");
+    LLVMValueRef rest = LLVMBuildFSub(builder, product, LLVMBuildFSub(builder, sum, part, ""), "");
+    LLVMValueRef error = LLVMBuildFAdd(builder, rest, LLVMBuildFSub(builder, c, part, ""), "");
+
+    LLVMValueRef pattern = LLVMBuildBitCast(builder, sum, bits, "");
+    LLVMValueRef signs = LLVMBuildXor(builder, pattern, LLVMBuildBitCast(builder, error, bits, ""), "");
+    LLVMValueRef beyond = LLVMBuildAShr(builder, signs, const_like(b, sum, DTYPE_I64, 63), ""); /* -1: cut */
+    LLVMValueRef size = llvm_build_intrinsic(b, "llvm.fabs", &wide, 1, &error);
+    LLVMValueRef inexact = LLVMBuildFCmp(builder, LLVMRealOGT, size, LLVMConstNull(wide), "");
+    LLVMValueRef mask = LLVMBuildSExt(builder, inexact, bits, "");
+    LLVMValueRef cut = LLVMBuildAdd(builder, pattern, LLVMBuildAnd(builder, beyond, mask, ""), "");
+    LLVMValueRef odd = LLVMBuildOr(builder, cut, LLVMBuildZExt(builder, inexact, bits, ""), "");
+    return LLVMBuildFPTrunc(builder, LLVMBuildBitCast(builder, odd, wide, ""), LLVMTypeOf(x[0]), "");
+}
+
 /* In f64, for the reference, exp, log and their like are libm's, whose names the table has. */
 static LLVMValueRef build_library_call(KernelBuilder *b, const Expr *e, LLVMValueRef *x)
 {
@@ -302,6 +331,8 @@ static LLVMValueRef build_apply(KernelBuilder *b, const Expr *e)
                              x[0], x[1], "");
     case WAY_INTRINSIC: {
         LLVMTypeRef type = LLVMTypeOf(x[0]);
+        if (e->op == SCALAR_FMA && dtype == DTYPE_F32 && !b->target->fma)
+            return build_emulated_fma(b, x);
         return llvm_build_intrinsic(b, row->intrinsic, &type, 1, x);
     }
     case WAY_OWN:

@@ -100,7 +100,7 @@ bool frontend_doc(Text *out, const char *name, const char **nearest)
         for (const SourceInfo *s = source_info; s->name; s++)
             nearest_try(&near, s->name);
         if (!found && near.best && strlen(near.best) < sizeof best)
-            *nearest = strcpy(best, near.best);
+            *nearest = memcpy(best, near.best, strlen(near.best) + 1);
     }
     arena_free(listing.arena);
     return found;

@@ -28,7 +28,7 @@ static int print_help(const Driver *driver)
     else if (!strcmp(topic, "emit"))
         options_help_rows(stdout, "--emit=STAGE", row, options_stages(row));
     else if (!strcmp(topic, "backends"))
-        options_help_rows(stdout, "netc run --backend=KIND", row, options_engines(driver->arena, row));
+        options_help_rows(stdout, "netc run --backend=KIND", row, options_engines(row));
     else if (!strcmp(topic, "passes")) {
         puts("The passes, in the order in which they run. -d and the letter, or --print-after and the name, "
              "print the\n"

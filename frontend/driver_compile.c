@@ -159,14 +159,10 @@ static int choose_output(Driver *driver, const char **output)
     return STATUS_USAGE;
 }
 
-static int emit_by_backend(Driver *driver, const Program *program)
+/* Whether the output is what a backend makes of the program. */
+static bool is_backends(const Options *options)
 {
-    const char *output;
-    int status = choose_output(driver, &output);
-    if (status)
-        return status;
-    BackendOptions options = driver_backend_options(driver, output);
-    return driver->options->backend->emit(program, &options);
+    return !options->check && !options->summary && !options->stop_after && options->stage == STAGE_BACKEND;
 }
 
 int driver_compile(Driver *driver)
@@ -174,11 +170,15 @@ int driver_compile(Driver *driver)
     const Options *options = driver->options;
     if (options->emit && options->stage == STAGE_SYNTAX)
         return emit_syntax(driver);
-    Model *model = driver_load(driver);
+    const char *output = NULL;
+    int status = is_backends(options) ? choose_output(driver, &output) : STATUS_OK;
+    Model *model = status ? NULL : driver_load(driver);
     if (!model)
-        return STATUS_INPUT;
+        return status ? status : STATUS_INPUT;
+    if (options->stop_after)
+        return emit_stopped(driver, model);
     Text text = {0};
-    if (options->emit && options->stage == STAGE_GRAPH && !options->stop_after) {
+    if (options->emit && options->stage == STAGE_GRAPH) {
         model_print(&text, model);
         return write_text(driver, &text);
     }
@@ -186,20 +186,20 @@ int driver_compile(Driver *driver)
         model_dot(&text, model);
         return write_text(driver, &text);
     }
-    if (options->stop_after)
-        return emit_stopped(driver, model);
     Program *program = driver_build(driver, model, false);
     if (!program)
         return STATUS_INPUT;
     if (options->check)
         return STATUS_OK;
+    if (is_backends(options)) {
+        BackendOptions backend = driver_backend_options(driver, output);
+        return options->backend->emit(program, &backend);
+    }
     if (options->summary)
         summary_print(&text, program);
     else if (options->stage == STAGE_KERNELS)
         program_print(&text, program);
-    else if (options->stage == STAGE_PLAN)
-        program_print_plan(&text, program);
     else
-        return emit_by_backend(driver, program);
+        program_print_plan(&text, program);
     return write_text(driver, &text);
 }

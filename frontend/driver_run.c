@@ -31,7 +31,7 @@ int driver_run(Driver *driver)
         return STATUS_MISSING;
     }
     Model *model = driver_load(driver);
-    Program *program = model ? driver_build(driver, model, options->reference) : NULL;
+    Program *program = model ? driver_build(driver, model, options->engine->reference) : NULL;
     if (!program)
         return STATUS_INPUT;
     BackendOptions backend = driver_backend_options(driver, NULL);

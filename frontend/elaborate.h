@@ -3,6 +3,7 @@
 #ifndef NETC_ELABORATE_H
 #define NETC_ELABORATE_H
 
+#include "nearest.h"
 #include "value.h"
 
 enum {
@@ -144,13 +145,7 @@ const char *described_text(Elaborator *e, Value value);
 const char *type_text(Elaborator *e, const Type *type);
 const char *format_text(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Of the names given, the nearest to a mistyped one; "" or "; did you mean 'x'?". */
-typedef struct Nearest {
-    const char *word, *best;
-    int distance;
-} Nearest;
-Nearest nearest_of(const char *word);
-void nearest_try(Nearest *nearest, const char *name);
+/* nearest.h; as text: "" or "; did you mean 'x'?". */
 void nearest_try_map(Nearest *nearest, const Map *map);
 const char *nearest_text(Elaborator *e, const Nearest *nearest);
 

@@ -21,14 +21,11 @@ int options_stages(NamedRow row[MOST_NAMED_ROWS])
     return count;
 }
 
-int options_engines(Arena *arena, NamedRow row[MOST_NAMED_ROWS])
+int options_engines(NamedRow row[MOST_NAMED_ROWS])
 {
     int count = 0;
-    for (int i = 0; i < engine_count && count + 1 < MOST_NAMED_ROWS; i++) {
-        row[count++] = (NamedRow){engine_list[i].name, engine_list[i].description};
-        row[count++] = (NamedRow){arena_printf(arena, "%s64", engine_list[i].name),
-                                  "the same in f64 throughout: the reference"};
-    }
+    for (; count < engine_count && count < MOST_NAMED_ROWS; count++)
+        row[count] = (NamedRow){engine_list[count].name, engine_list[count].description};
     return count;
 }
 
@@ -113,10 +110,9 @@ static bool parse_stage(const Parser *parser, const char *value)
 static bool parse_engine(const Parser *parser, const char *value)
 {
     NamedRow row[MOST_NAMED_ROWS];
-    int found = find_row(parser, "backend", value, row, options_engines(parser->arena, row));
+    int found = find_row(parser, "backend", value, row, options_engines(row));
     if (found >= 0)
-        parser->options->engine = &engine_list[found / 2];
-    parser->options->reference = found % 2 == 1;
+        parser->options->engine = &engine_list[found];
     return found >= 0;
 }
 

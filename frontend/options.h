@@ -64,7 +64,6 @@ typedef struct Options {
     const char *dump, *print_after, *stop_after; /* NULL: not given */
     bool print_after_all, verify, time_passes;
     const Engine *engine; /* of `run` */
-    bool reference;       /* of `run`: in f64 */
     Color color;
     bool verbose;
     const char *topic;   /* of --help; NULL: not given */
@@ -82,10 +81,9 @@ void options_help_rows(FILE *out, const char *title, const NamedRow *row, int co
 /* What to do instead of a command line that asks for nothing. */
 void options_usage(FILE *out);
 
-/* The stages of --emit; the engines of --backend, each also as NAME64, in f64. They fill `row`, and return
-   how many there are. */
+/* The stages of --emit; the engines of --backend. They fill `row`, and return how many there are. */
 int options_stages(NamedRow row[MOST_NAMED_ROWS]);
-int options_engines(Arena *arena, NamedRow row[MOST_NAMED_ROWS]);
+int options_engines(NamedRow row[MOST_NAMED_ROWS]);
 
 /* Of `count` names, `stride` bytes apart, the nearest to a mistyped one, if it is near enough to suggest;
  * else NULL. */

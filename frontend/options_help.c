@@ -1,3 +1,4 @@
+#include "nearest.h"
 #include "options.h"
 
 #include <string.h>
@@ -57,41 +58,10 @@ void options_help_rows(FILE *out, const char *title, const NamedRow *row, int co
     }
 }
 
-static int least(int a, int b) { return a < b ? a : b; }
-
-enum { LONGEST_NAME = 40 };
-
-/* Edits (insert, delete, replace, swap of neighbours) that turn a into b. */
-static int edit_distance(const char *a, const char *b)
-{
-    int row[3][LONGEST_NAME + 1], rows = (int)strlen(a), columns = (int)strlen(b);
-    if (rows > LONGEST_NAME || columns > LONGEST_NAME)
-        return LONGEST_NAME;
-    for (int j = 0; j <= columns; j++)
-        row[0][j] = j;
-    for (int i = 1; i <= rows; i++) {
-        int *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
-        now[0] = i;
-        for (int j = 1; j <= columns; j++) {
-            now[j] = least(before[j - 1] + (a[i - 1] != b[j - 1]), least(before[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = least(now[j], earlier[j - 2] + 1);
-        }
-    }
-    return row[rows % 3][columns];
-}
-
 const char *name_nearest(const char *name, const char *const *names, int count, size_t stride)
 {
-    const char *nearest = NULL;
-    int best = least((int)strlen(name) / 3, 3) + 1; /* a third of the letters wrong is no typing error */
-    for (int i = 0; i < count; i++) {
-        const char *candidate = *(const char *const *)((const char *)names + (size_t)i * stride);
-        int distance = edit_distance(name, candidate);
-        if (distance < best) {
-            best = distance;
-            nearest = candidate;
-        }
-    }
-    return nearest;
+    Nearest nearest = nearest_of(name);
+    for (int i = 0; i < count; i++)
+        nearest_try(&nearest, *(const char *const *)((const char *)names + (size_t)i * stride));
+    return nearest.best;
 }

@@ -13,6 +13,14 @@ Expr *expr_find_reduce(Expr *e)
     return NULL;
 }
 
+Expr *compute_find_reduce(const Compute *compute)
+{
+    Expr *found = NULL;
+    for (int i = 0; i < compute->store.count && !found; i++)
+        found = expr_find_reduce(compute->store.at[i].value);
+    return found;
+}
+
 static Expr *renumber_leaf(Exprs *pool, Expr *e, void *context)
 {
     const int *now = context;
@@ -40,7 +48,7 @@ void compute_drop_buffers(Compute *compute)
         compute->store.at[s].value =
             expr_rewrite(compute->pool, compute->store.at[s].value, renumber_leaf, now);
     }
-    compute->reduce = expr_find_reduce(compute->store.at[0].value);
+    compute->reduce = compute_find_reduce(compute);
 }
 
 static void print_axes(Text *text, const Compute *c, int begin, int end)

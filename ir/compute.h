@@ -43,5 +43,6 @@ void compute_drop_buffers(Compute *compute);
 
 /* The REDUCE that an expression holds, NULL if it holds none. */
 Expr *expr_find_reduce(Expr *e);
+Expr *compute_find_reduce(const Compute *compute); /* in any of its stores */
 
 #endif

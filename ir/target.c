@@ -12,7 +12,7 @@ enum { KIB = 1024 };
 #define X86_64 "x86_64-pc-linux-gnu"
 
 const Target target_list[] = {
-    {"x86-64", "any 64-bit x86: SSE2, no fma (a slow call instead)", X86_64, "x86-64", "generic", "",
+    {"x86-64", "any 64-bit x86: SSE2, and no fma, which makes it slow", X86_64, "x86-64", "generic", "",
      "-march=x86-64", "", 4, 16, false, 32 * KIB, 256 * KIB},
     {"x86-64-v3", "AVX2 and FMA: Intel since Haswell, AMD since Zen", X86_64, "x86-64-v3", "generic", "",
      FLAGS_V3, NEEDS_V3, 8, 16, true, 32 * KIB, 512 * KIB},

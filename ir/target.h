@@ -20,7 +20,7 @@ typedef struct Target {
                           __builtin_cpu_supports; may be empty */
     int vector_lanes;  /* f32 in a vector register */
     int vector_registers;
-    bool fma;                   /* false: each fma is a call of libm's, same bits but many times slower */
+    bool fma;                   /* false: it is made of other instructions; same bits, many times slower */
     int64_t l1_bytes, l2_bytes; /* data caches of a core */
 } Target;
 

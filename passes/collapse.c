@@ -106,7 +106,7 @@ static void merge(Compute *c, int a, int b)
         c->store.at[i].at = expr_rewrite(c->pool, c->store.at[i].at, rename_leaf, &r);
         c->store.at[i].value = expr_rewrite(c->pool, c->store.at[i].value, rename_leaf, &r);
     }
-    c->reduce = expr_find_reduce(c->store.at[0].value);
+    c->reduce = compute_find_reduce(c);
 }
 
 /* ---- the pass ------------------------------------------------------------------------------------------- */

@@ -14,9 +14,10 @@ enum {
 };
 
 /* Where an inline node would be computed: by one root's kernel or several, how often an element at most, and
-   whether only through maps and bijective views. */
+   whether only through maps and bijective views, at one index. */
 typedef struct Home {
     Node *root;
+    const Node *view; /* the nearest view on the way from the root, or the root: says which index is read */
     bool several, transparent;
     double times;
 } Home;
@@ -88,16 +89,18 @@ static void add_user(Fuser *f, Node *user, Node *operand)
     const NodePlace *p = &f->place[user->id];
     Home via = f->home[user->id];
     if (p->place == PLACE_MEMORY)
-        via = (Home){user, false, true, 1};
+        via = (Home){user, user, false, true, 1};
     via.times *= reads_of(f, user, operand);
     via.transparent &= is_transparent(user);
+    if (op_info[user->op].class != OP_CLASS_MAP)
+        via.view = user;
     Home *home = &f->home[operand->id];
     if (!home->root) {
         *home = via;
         return;
     }
     home->several |= via.several || via.root != home->root;
-    home->transparent &= via.transparent;
+    home->transparent &= via.transparent && home->view == via.view;
     home->times = fmax(home->times, via.times);
 }
 

@@ -166,7 +166,7 @@ static Compute *merged(Merger *m, const Compute *a, const Compute *old)
     }
     if (r.elsewhere)
         return NULL;
-    b->reduce = expr_find_reduce(b->store.at[0].value);
+    b->reduce = compute_find_reduce(b);
     b->flops += a->flops;
     return b;
 }

@@ -330,6 +330,7 @@ static bool run_training(Trainer *trainer, const char *out, const char *last)
     InterruptState signals;
     interrupt_begin(&signals);
     bool done = train_loop(trainer);
+    report_end_line(&trainer->report);
     if (done && interrupt_stops())
         done = interruption(trainer, out);
     interrupt_end(&signals);

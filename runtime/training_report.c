@@ -108,13 +108,21 @@ static double samples_per_second(const Report *report, int64_t steps, double sec
     return seconds > 0 ? (double)steps * each / seconds : 0;
 }
 
-static void say(const Report *report, const TextOut *out, bool stays)
+static void say(Report *report, const TextOut *out, bool stays)
 {
     int length = (int)(out->length < out->size ? out->length : out->size);
     if (!report->terminal)
         fprintf(stderr, "%.*s\n", length, out->to);
     else
         fprintf(stderr, "\r%.*s\x1b[K%s", length, out->to, stays ? "\n" : "");
+    report->line_open = report->terminal && !stays;
+}
+
+void report_end_line(Report *report)
+{
+    if (report->line_open)
+        fputc('\n', stderr);
+    report->line_open = false;
 }
 
 void report_step(Report *report, const TrainingState *state, int64_t last_step, double loss)

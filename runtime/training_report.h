@@ -8,6 +8,7 @@
 typedef struct Report {
     const Machine *machine;
     bool quiet, terminal, validates;
+    bool line_open;          /* the terminal's cursor stands in the line of progress */
     bool headed;             /* log.csv has its first line */
     int64_t log_every;       /* 0: never */
     int64_t steps_per_epoch; /* of this run */
@@ -22,6 +23,8 @@ typedef struct Report {
    machine, the flags and the sizes are set before. */
 bool report_open(Report *report, OutputFolder *folder, const TrainingState *state, Fault *fault);
 void report_close(Report *report);
+
+void report_end_line(Report *report); /* before anything else is said */
 
 void report_step(Report *report, const TrainingState *state, int64_t last_step, double loss);
 

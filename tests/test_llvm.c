@@ -101,15 +101,21 @@ static Expr *vector(int index, int64_t at)
 
 static Diagnostics diag;
 
-static void run_kernel(int level, void *const *buffers, int64_t batch_size, int64_t begin, int64_t end)
+static void run_on(const Target *target, int level, void *const *buffers, int64_t batch_size, int64_t begin,
+                   int64_t end)
 {
-    LlvmOptions options = {.target = target_native(), .level = level, .verify = true, .diag = &diag};
+    LlvmOptions options = {.target = target, .level = level, .verify = true, .diag = &diag};
     const char *fault = kernel_fault(kernel);
     ck_assert_msg(!fault, "%s", fault);
     LlvmJit *jit = llvm_jit_new(&kernel, 1, options);
     ck_assert_ptr_nonnull(jit);
     llvm_jit_function(jit, 0)(buffers, &batch_size, begin, end);
     llvm_jit_free(jit);
+}
+
+static void run_kernel(int level, void *const *buffers, int64_t batch_size, int64_t begin, int64_t end)
+{
+    run_on(target_native(), level, buffers, batch_size, begin, end);
 }
 
 static const int levels[] = {0, 3}; /* tests loop over them */
@@ -572,6 +578,74 @@ START_TEST(products_are_not_contracted)
 }
 END_TEST
 
+static float float_of(uint32_t pattern)
+{
+    float value;
+    memcpy(&value, &pattern, sizeof value);
+    return value;
+}
+
+/* Operands for which rounding twice would show: c is far above or below a·b, or half a unit of the last place away,
+   all but for a few bits; and any patterns at all, infinities and NaN among them. */
+static void hard_operands(uint64_t random, float *x)
+{
+    uint32_t high = (uint32_t)(random >> 32), low = (uint32_t)random;
+    x[0] = float_of((high & 0x807fffff) | (100 + low % 56) << 23);
+    x[1] = float_of((low & 0x807fffff) | (100 + high % 56) << 23);
+    if (random % 4 == 0)
+        x[1] = float_of((low & 0x80000000) | (high >> 3 & 0x7f) << 23); /* a power of two */
+    float product = x[0] * x[1];
+    x[2] = float_of(bits(product) + ((uint32_t)(random >> 20) % 52 << 23) - (26u << 23) + (low >> 30) - 1);
+    if (random % 16 == 5)
+        x[2] = -product;
+    if (random % 16 < 4) {
+        x[random % 3] = float_of(high * 2654435761u);
+        x[random / 3 % 3] = float_of(low * 2246822519u);
+    }
+}
+
+/* Where the CPU has no fma, it is made of other instructions. */
+START_TEST(fma_is_exact_without_its_instruction)
+{
+    enum { N = 1 << 16, LANES = 4 };
+    const Target *plain = target_find("x86-64");
+    if (!target_runs_here(plain))
+        return;
+    new_kernel("fma", 1, -1);
+    int in[3], out, base = temp(DTYPE_I64, 1);
+    for (int k = 0; k < 3; k++)
+        in[k] = buffer(DTYPE_F32, false);
+    out = buffer(DTYPE_F32, true);
+    Expr *at = ramp(use(base), 1, LANES);
+    Expr *value = apply3(SCALAR_FMA, load(in[0], at), load(in[1], at), load(in[2], at));
+    kernel->body =
+        loop(0, integer(N / LANES), BLOCK(let(base, times(axis(0), LANES)), store(out, at, value)));
+    static float x[3][N], y[N];
+    uint64_t random = 1;
+    int rounded_twice = 0;
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < N; i++) {
+            float operand[3];
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            hard_operands(random ^ random >> 29, operand);
+            for (int k = 0; k < 3; k++)
+                x[k][i] = operand[k];
+        }
+        run_on(plain, levels[_i], (void *[]){x[0], x[1], x[2], y}, 1, 0, 1);
+        for (int i = 0; i < N; i++) {
+            float want = fmaf(x[0][i], x[1][i], x[2][i]);
+            ck_assert_msg(bits(y[i]) == bits(want) || (isnan(y[i]) && isnan(want)),
+                          "fma(%a, %a, %a) is %a, not %a", (double)x[0][i], (double)x[1][i], (double)x[2][i],
+                          (double)want, (double)y[i]);
+            rounded_twice +=
+                bits((float)((double)x[0][i] * (double)x[1][i] + (double)x[2][i])) != bits(want) &&
+                !isnan(want);
+        }
+    }
+    ck_assert_msg(rounded_twice > 100, "only %d operands would have shown a second rounding", rounded_twice);
+}
+END_TEST
+
 /* y = sum of x, term i in lane i mod 16, then 8-4-2-1 */
 START_TEST(lanes_reduction)
 {
@@ -737,6 +811,7 @@ int main(void)
     tcase_add_loop_test(cases, every_row_of_the_scalar_table, 0, SCALAR_COUNT);
     tcase_add_loop_test(cases, every_conversion, 0, SAMPLES);
     tcase_add_loop_test(cases, products_are_not_contracted, 0, 2);
+    tcase_add_loop_test(cases, fma_is_exact_without_its_instruction, 0, 2);
     tcase_add_loop_test(cases, lanes_reduction, 0, 2);
     tcase_add_loop_test(cases, conditions_nest, 0, 2);
     tcase_add_loop_test(cases, booleans_in_memory, 0, 2);

@@ -293,7 +293,7 @@ static Number convert(DType to, Number a)
         n.predicted = number_round(to, a.predicted);
         return n;
     }
-    bool sure = integer_of(to, a.value - a.error) == integer_of(to, a.value + a.error);
+    bool sure = isfinite(a.error) && integer_of(to, a.value - a.error) == integer_of(to, a.value + a.error);
     n = number_exact(integer_of(to, a.value));
     n.error = sure ? 0 : INFINITY;
     n.known = sure || a.known;
