@@ -135,8 +135,8 @@ void llvm_module_free(LlvmModule *m)
 static const char *const pipeline[] = {
     "default<O0>",
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)",
-    "function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
-    "loop-mssa(licm),early-cse<memssa>,simplifycfg)",
+    ("function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
+     "loop-mssa(licm),early-cse<memssa>,simplifycfg)"),
     "default<O3>",
 };
 

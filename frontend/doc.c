@@ -1,126 +1,123 @@
-/* `netc doc`: the prelude explains itself by its signatures and the comments above them. */
+/* `netc doc`: what the prelude says of itself. */
 #include "elaborate.h"
 #include "frontend.h"
 #include "sources.h"
 
 #include <string.h>
 
-/* The block of // lines right above an item. */
-static Span comment_above(const Item *item)
+/* The lines of comment right above an item, without the slashes. */
+static void comment_print(Text *out, const Item *item, bool first_sentence)
 {
-    const char *text = item->span.source->text;
-    int begin = item->head.begin;
-    while (begin > 0 && text[begin - 1] != '\n')
-        begin--;
-    int end = begin;
-    while (begin > 0) {
-        int line = begin - 1;
-        while (line > 0 && text[line - 1] != '\n')
+    const char *text = item->span.source->text, *begin = text + item->span.begin, *end = begin;
+    while (begin > text) { /* up to the first line that is no comment */
+        const char *line = begin - 1;
+        while (line > text && line[-1] != '\n')
             line--;
-        if (strncmp(text + line, "//", 2))
+        if (strncmp(line, "//", 2))
             break;
         begin = line;
     }
-    return (Span){item->span.source, begin, end};
-}
-
-static void print_comment(Text *out, Span comment, bool first_sentence)
-{
-    const char *at = comment.source->text + comment.begin, *end = comment.source->text + comment.end;
-    while (at < end) {
-        at += 2;
-        if (first_sentence && at < end && *at == ' ')
-            at++;
-        const char *line = memchr(at, '\n', (size_t)(end - at));
-        const char *stop = line ? line : end;
-        const char *sentence = first_sentence ? memmem(at, (size_t)(stop - at), ".", 1) : NULL;
-        if (sentence) {
-            text_add_bytes(out, at, (size_t)(sentence - at));
+    while (begin < end) {
+        const char *stop = memchr(begin, '\n', (size_t)(end - begin));
+        stop = stop ? stop : end;
+        begin += 2 + (begin[2] == ' ');
+        const char *period = first_sentence ? memchr(begin, '.', (size_t)(stop - begin)) : NULL;
+        text_add_bytes(out, begin, (size_t)((period ? period + 1 : stop) - begin));
+        if (period)
             return;
-        }
-        if (!first_sentence)
-            text_add(out, "   ");
-        text_add_bytes(out, at, (size_t)(stop - at));
         text_add(out, first_sentence ? " " : "\n");
-        at = stop + 1;
+        begin = stop + 1;
     }
 }
 
-typedef struct Listing {
-    Arena *arena;
-    Library library;
-} Listing;
-
-static bool open_listing(Listing *listing)
+static void item_doc(Arena *arena, Text *out, const Item *item)
 {
-    static Diagnostics silent;
-    silent = (Diagnostics){.out = stderr};
-    *listing = (Listing){.arena = arena_new()};
-    return library_load_prelude(&listing->library, listing->arena, &silent);
+    text_printf(out, "%s %s\n\n", item->core ? "op" : item_word(item->kind), signature_text(arena, item));
+    comment_print(out, item, false);
+    bool types = false;
+    for (int i = 0; i < item->params.count; i++) {
+        const Parameter *param = &item->params.at[i];
+        if (!param->type)
+            continue;
+        text_add(out, types ? "" : "\n");
+        types = true;
+        text_printf(out, "  %s: ", param->name.text);
+        type_term_print(out, param->type);
+        text_add(out, "\n");
+    }
 }
 
-/* The items of the prelude in the order of its files, which is the order in which a reader meets them. */
-static Item *item_at(Listing *listing, int file, int index)
+static void source_doc(Text *out, const SourceInfo *source)
 {
-    static Diagnostics silent;
-    silent = (Diagnostics){.out = stderr};
-    File *parsed = parse_file(listing->arena, &silent, listing->library.prelude.at[file]);
-    return index < parsed->item.count ? parsed->item.at[index] : NULL;
+    text_printf(out, "data %s(path, split, limit)\n\n%s\n\n", source->name, source->comment);
+    for (int c = 0; c < source->columns; c++) {
+        const SourceColumn *column = &source->column[c];
+        text_printf(out, "  %s: %s[batch", column->what, dtype_info[column->dtype].name);
+        static const char *const free_size[] = {"batch", "channels", "height", "width"};
+        for (int d = 1; d < column->rank; d++) {
+            if (column->dim[d] == SIZE_ANY)
+                text_printf(out, ", %s", free_size[d]);
+            else
+                text_printf(out, ", %lld", (long long)column->dim[d]);
+        }
+        text_add(out, "]\n");
+    }
 }
 
-static bool is_documented(const Item *item)
+static bool load_prelude(Arena *arena, Library *library)
 {
-    return item->kind == ITEM_LAYER || item->kind == ITEM_OPTIMIZER;
-}
-
-static void print_item(Text *out, Arena *arena, const Item *item)
-{
-    text_printf(out, "%s %s\n", item_word(item->kind), signature_text(arena, item));
-    print_comment(out, comment_above(item), false);
+    Diagnostics diag = {.out = stderr};
+    return library_load_prelude(library, arena, &diag);
 }
 
 bool frontend_doc(Text *out, const char *name, const char **nearest)
 {
-    Listing listing;
-    static char best[64];
-    bool found = false;
+    Arena *arena = arena_new();
+    Library library = {0};
+    load_prelude(arena, &library);
+    const Item *layer = library_layer(&library, name, true), *optimizer = library_optimizer(&library, name);
+    const SourceInfo *source = source_find(name);
+    if (layer)
+        item_doc(arena, out, layer);
+    if (optimizer)
+        item_doc(arena, out, optimizer);
+    if (source)
+        source_doc(out, source);
+    bool found = layer || optimizer || source;
     *nearest = NULL;
-    if (open_listing(&listing)) {
-        Item *item = library_layer(&listing.library, name, true);
-        item = item ? item : library_optimizer(&listing.library, name);
-        const SourceInfo *source = item ? NULL : source_find(name);
-        if (item)
-            print_item(out, listing.arena, item);
-        if (source)
-            text_printf(out, "data source %s(path, split, limit)\n%s\n", source->name, source->comment);
-        found = item || source;
-        Nearest near = nearest_of(name);
-        nearest_try_map(&near, &listing.library.layer[1]);
-        nearest_try_map(&near, &listing.library.optimizer[1]);
+    if (!found) {
+        Nearest best = nearest_of(name);
+        nearest_try_map(&best, &library.layer[1]);
+        nearest_try_map(&best, &library.optimizer[1]);
         for (const SourceInfo *s = source_info; s->name; s++)
-            nearest_try(&near, s->name);
-        if (!found && near.best && strlen(near.best) < sizeof best)
-            *nearest = memcpy(best, near.best, strlen(near.best) + 1);
+            nearest_try(&best, s->name);
+        static _Thread_local char kept[64]; /* the arena goes */
+        if (best.best) {
+            snprintf(kept, sizeof kept, "%s", best.best);
+            *nearest = kept;
+        }
     }
-    arena_free(listing.arena);
+    arena_free(arena);
     return found;
 }
 
 void frontend_doc_list(Text *out)
 {
-    Listing listing;
-    if (open_listing(&listing))
-        for (int f = 0; f < listing.library.prelude.count; f++) {
-            const Item *item;
-            for (int i = 0; (item = item_at(&listing, f, i)); i++) {
-                if (!is_documented(item))
-                    continue;
-                text_printf(out, "%-18s ", item->name.text);
-                print_comment(out, comment_above(item), true);
-                text_add(out, "\n");
-            }
-        }
-    for (const SourceInfo *s = source_info; s->name; s++)
-        text_printf(out, "%-18s data source\n", s->name);
-    arena_free(listing.arena);
+    enum { WIDTH = 18 };
+    Arena *arena = arena_new();
+    Library library = {0};
+    load_prelude(arena, &library);
+    for (int i = 0; i < library.item.count; i++) {
+        const Item *item = library.item.at[i];
+        text_printf(out, "%-*s ", WIDTH, item->name.text);
+        comment_print(out, item, true);
+        text_add(out, "\n");
+    }
+    for (const SourceInfo *s = source_info; s->name; s++) {
+        const char *period = strchr(s->comment, '.');
+        text_printf(out, "%-*s data: ", WIDTH, s->name);
+        text_add_bytes(out, s->comment, period ? (size_t)(period - s->comment) + 1 : strlen(s->comment));
+        text_add(out, "\n");
+    }
+    arena_free(arena);
 }

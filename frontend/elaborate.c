@@ -1,303 +1,346 @@
-/* From the items of a program to its Model: the net is elaborated once for training, once for testing, once for
-   prediction, each into its phase's graph; initialisers are met on the way. */
+/* The front end as a whole: a text becomes a library of items, and its net, run once a phase, a Model. */
 #include "elaborate.h"
 #include "frontend.h"
 #include "read_source.h"
 
 #include <string.h>
 
-/* ---- which net, which training ---- */
+/* ---- one pass over the net ---- */
 
-static const Item *find_net(Elaborator *e, const Item *train)
+static void begin_pass(Elaborator *e, Phase phase)
 {
-    const Library *library = e->library;
-    Nearest nearest = nearest_of(train->name.text);
-    for (int i = 0; i < library->net.count; i++) {
-        if (!strcmp(library->net.at[i]->name.text, train->name.text))
-            return library->net.at[i];
-        nearest_try(&nearest, library->net.at[i]->name.text);
-    }
-    report(e, train->name.span, "there is no net '%s' to train%s", train->name.text,
-           nearest_text(e, &nearest));
-    return NULL;
-}
-
-static const Item *choose_net(Elaborator *e, const Item **train, const Source *source)
-{
-    const Library *library = e->library;
-    if (library->train.count > 1) {
-        report(e, library->train.at[1]->head,
-               "a program has one train block: several, run in order, are not supported yet");
-        report_note(e, library->train.at[0]->head, "here is the first");
-        return NULL;
-    }
-    *train = library->train.count ? library->train.at[0] : NULL;
-    if (*train)
-        return find_net(e, *train);
-    if (library->net.count == 1)
-        return library->net.at[0];
-    Span span = library->net.count ? library->net.at[1]->head : (Span){source, 0, 1};
-    report(e, span,
-           library->net.count ? "the program has several nets, and no train block says which is meant"
-                              : "the program has no net");
-    return NULL;
-}
-
-/* ---- one pass ---- */
-
-static void begin_pass(Elaborator *e, Phase phase, bool training)
-{
-    e->pass++;
     e->phase = phase;
     e->graph = e->model->phase[phase];
-    e->training = training;
+    e->training = phase == PHASE_STEP;
+    e->pass++;
     e->path = (Map){0};
     e->update.count = 0;
+    e->frame = NULL;
 }
 
-/* The frame of the train block: the fields of the data are bound, their nodes are made at the first use. */
-static Frame *train_frame(Elaborator *e, const Plan *plan)
+/* The train block's own frame: the fields of the data are its names, in training as `augment` changes them. */
+static Frame *enter_train(Elaborator *e)
 {
-    Frame *frame = frame_new(e, plan->train, plan->train->head);
-    for (int i = 0; i < e->model->training->field.count; i++) {
-        Variable *v = e->model->training->field.at[i].input;
+    const Training *t = e->model->training;
+    Frame *frame = frame_new(e, e->plan->train, e->plan->train->head);
+    for (int i = 0; i < t->field.count; i++) {
+        Variable *v = t->field.at[i].input;
         Binding *binding = scope_bind(e, frame->scope, v->name, value_none);
         binding->field = v;
         binding->value.origin = origin_new(e, v->name, NULL, "a field of the data", v->span);
     }
+    e->frame = frame;
     return frame;
 }
 
-static void augment(Elaborator *e, const Plan *plan)
+static void augment(Elaborator *e)
 {
-    for (int i = 0; i < plan->augment.count; i++)
-        for (int k = 0; k < plan->augment.at[i]->entry.count; k++) {
-            const Entry *entry = &plan->augment.at[i]->entry.at[k];
-            const Variable *field = entry->name.text ? model_find(e->model, entry->name.text) : NULL;
-            if (!field || field->kind != VARIABLE_INPUT || entry->on.text || entry->declares) {
-                report(e, entry->span,
-                       "`augment` changes a field of the data, as in augment pixels = pixels |> "
-                       "flip_left_right");
+    for (int i = 0; i < e->plan->augment.count; i++)
+        for (int k = 0; k < e->plan->augment.at[i]->entry.count; k++) {
+            const Entry *entry = &e->plan->augment.at[i]->entry.at[k];
+            if (!entry->name.text || entry->on.text || entry->declares) {
+                report(e, entry->span, "`augment` gives a field a new value, as in pixels = pixels |> flip_left_right");
                 continue;
             }
-            Value value = evaluate_named(e, field->name, entry->value, entry->span);
-            assign_name(e, field->name,
-                        tensor_fit(e, value, &field->type, format_text(e, "the augmented '%s'", field->name),
-                                   entry->value->span));
+            const Variable *v = model_find(e->model, entry->name.text);
+            if (!v || v->kind != VARIABLE_INPUT) {
+                report(e, entry->name.span, "the data have no field '%s'", entry->name.text);
+                continue;
+            }
+            Value value = evaluate_named(e, v->name, entry->value, entry->span);
+            value = tensor_fit(e, value, &v->type, format_text(e, "the augmented '%s'", v->name), entry->value->span);
+            value.origin = origin_new(e, v->name, NULL, "a field of the data, augmented", entry->span);
+            assign_name(e, v->name, value);
         }
 }
 
-static Variable *declare_input(Elaborator *e, const Parameter *param, const char *name)
+static const TrainField *input_field(const Plan *plan, const char *name)
 {
-    Type type;
-    if (!param->type || !param->type->tensor) {
-        report(e, param->name.span, "an input of a net has a tensor type, as in `%s: f32[batch, 784]`",
-               param->name.text);
-        return NULL;
-    }
-    if (!evaluate_type(e, param->type, &type))
-        return NULL;
-    Variable *v = model_variable(e->model, VARIABLE_INPUT, name, type);
-    v->span = param->name.span;
-    return v;
+    for (int i = 0; i < plan->input.count; i++)
+        if (!strcmp(plan->input.at[i]->name.text, name))
+            return plan->input.at[i];
+    return NULL;
 }
 
-/* The value of the net's input p: by the train block's expression, or the data's field of that name. */
-static bool input_value(Elaborator *e, const Plan *plan, int p, Value *value, Span *span)
+/* The net's inputs from the data: by the block's own expression, or the field of that name. */
+static bool bind_inputs(Elaborator *e, Frame *net)
 {
-    Name name = plan->net->params.at[p].name;
-    for (int i = 0; i < plan->input.count; i++) {
-        const TrainField *field = plan->input.at[i];
-        if (strcmp(field->name.text, name.text))
-            continue;
-        *value = evaluate_named(e, name.text, field->value, field->span);
-        *span = field->value->span;
-        return value->kind != VALUE_POISON;
-    }
-    const Binding *binding = scope_find(e->frame->scope, name.text);
-    if (binding) {
-        *value = name_value(e, name.text, name.span);
-        *span = plan->train->head;
-        return value->kind != VALUE_POISON;
-    }
-    report(e, plan->train->head, "train '%s' does not say what the net's input '%s' is",
-           plan->train->name.text, name.text);
-    report_note(e, name.span, "the input '%s'", name.text);
-    report_help(e, "%s = f32(pixels) / 255;", name.text);
-    return false;
-}
-
-static Given given_new(Elaborator *e, const Item *net)
-{
-    size_t count = (size_t)net->params.count + 1;
-    return (Given){arena_alloc(e->arena, count * sizeof(Value)), arena_alloc(e->arena, count * sizeof(Span)),
-                   arena_alloc(e->arena, count * sizeof(bool))};
-}
-
-/* The net's body in a frame of its own; its names can be seen from the train block's then. */
-static Frame *expand_net(Elaborator *e, const Item *net, Given *given, bool bound)
-{
-    Frame *frame = frame_new(e, net, net->head);
-    if (!bound) /* its own faults are still worth finding */
-        for (int p = 0; p < net->params.count; p++)
-            scope_bind(e, frame->scope, net->params.at[p].name.text, value_poison);
-    else if (!arguments_bind(e, frame, given, net->head))
-        return NULL;
-    Frame *caller = e->frame;
-    e->frame = frame;
-    run_block(e, &net->body);
-    if (!frame->returned && !e->faults && !e->exhausted)
-        report(e, net->head, "the net '%s' returns nothing", net->name.text);
-    e->frame = caller;
-    return frame;
-}
-
-static bool run_trained(Elaborator *e, const Plan *plan)
-{
-    Frame *train = train_frame(e, plan);
-    e->frame = train;
-    if (e->training)
-        augment(e, plan);
-    Given given = given_new(e, plan->net);
-    bool bound = true;
-    for (int p = 0; p < plan->net->params.count; p++) {
-        given.given[p] = input_value(e, plan, p, &given.value[p], &given.span[p]);
-        bound = bound && given.given[p];
-    }
-    Frame *net = expand_net(e, plan->net, &given, bound);
-    train->scope->outer = net ? net->scope : NULL;
-    if (e->phase == PHASE_PREDICT && net)
-        train->results = net->results, train->result = net->result, train->result_name = net->result_name;
-    return net != NULL;
-}
-
-/* ---- results ---- */
-
-static void add_outputs(Elaborator *e, const Frame *frame, const Item *net)
-{
-    for (int i = 0; i < frame->results; i++) {
-        if (!frame->result_name[i]) {
-            report(e, net->head, "the results of a net have names, as in return class = softmax(logits)");
-            return;
-        }
-        if (frame->result[i].kind == VALUE_POISON)
-            continue;
-        if (frame->result[i].kind != VALUE_TENSOR) {
-            report(e, net->head, "the result '%s' of the net must be a tensor, but is %s",
-                   frame->result_name[i], described_text(e, frame->result[i]));
+    const Item *item = net->item;
+    size_t count = (size_t)item->params.count;
+    Given given = {.value = arena_alloc(e->arena, count * sizeof(Value)), .span = arena_alloc(e->arena, count * sizeof(Span))};
+    given.given = arena_alloc(e->arena, count * sizeof(bool));
+    bool good = true;
+    for (int p = 0; p < item->params.count; p++) {
+        Name name = item->params.at[p].name;
+        const TrainField *field = input_field(e->plan, name.text);
+        Span head = e->plan->train->head;
+        if (!field && !scope_find(e->frame->scope, name.text)) {
+            report(e, head, "the input '%s' of the net is not given", name.text);
+            report_note(e, name.span, "it is declared here");
+            report_help(e, "%s = … in the train block makes it from the data's fields", name.text);
+            good = false;
             continue;
         }
-        list_add(e->arena, &e->graph->result,
-                 ((Result){RESULT_OUTPUT, frame->result_name[i], frame->result[i].node}));
+        given.given[p] = true;
+        given.span[p] = field ? field->value->span : head;
+        given.value[p] = field ? evaluate_named(e, name.text, field->value, field->span) : name_value(e, name.text, head);
+        good = good && given.value[p].kind != VALUE_POISON;
+    }
+    return good && arguments_bind(e, net, &given, e->plan->train->head);
+}
+
+/* Without a train block: from the outside. */
+static bool declare_inputs(Elaborator *e, Frame *net)
+{
+    const Parameters *params = &net->item->params;
+    bool good = true;
+    for (int p = 0; p < params->count; p++) {
+        Type type;
+        Name name = params->at[p].name;
+        if (!evaluate_type(e, params->at[p].type, &type)) {
+            good = false;
+            continue;
+        }
+        if (model_find(e->model, name.text)) {
+            report(e, name.span, "an input cannot be named '%s': the name is taken", name.text);
+            good = false;
+            continue;
+        }
+        Variable *v = model_variable(e->model, VARIABLE_INPUT, name.text, type);
+        v->span = name.span;
+        scope_bind(e, net->scope, name.text, tensor_value(e, graph_variable(e->graph, v)));
+    }
+    return good;
+}
+
+/* What is wrong with the net's signature in itself. */
+static bool check_inputs(Elaborator *e, const Item *net)
+{
+    bool good = true;
+    for (int p = 0; p < net->params.count; p++) {
+        const Parameter *param = &net->params.at[p];
+        if (!param->type || !param->type->tensor || param->value) {
+            report(e, param->name.span, "an input of a net is a tensor: it has a type, as in `%s: f32[batch, 10]`, and no default",
+                   param->name.text);
+            good = false;
+        }
+    }
+    return good;
+}
+
+static void poison_inputs(Elaborator *e, Frame *net)
+{
+    for (int p = 0; p < net->item->params.count; p++)
+        scope_bind(e, net->scope, net->item->params.at[p].name.text, value_poison);
+}
+
+static Frame *run_net(Elaborator *e, const Item *item)
+{
+    Frame *outer = e->frame, *net = frame_new(e, item, item->head);
+    bool bound = e->plan ? bind_inputs(e, net) : declare_inputs(e, net);
+    if (!bound)
+        poison_inputs(e, net); /* its other faults are still found */
+    for (int p = 0; p < item->params.count; p++) {
+        Binding *binding = scope_find(net->scope, item->params.at[p].name.text);
+        binding->value.origin = origin_new(e, item->params.at[p].name.text, NULL, "an input of the net", item->params.at[p].name.span);
+    }
+    int faults = e->faults;
+    e->frame = net;
+    run_block(e, &item->body);
+    if (!net->returned && e->faults == faults)
+        report(e, item->head, "the net '%s' returns nothing", item->name.text);
+    e->frame = outer;
+    return net;
+}
+
+/* The names of the net's body, for the loss and the metrics. */
+static void see_net(Elaborator *e, const Frame *net)
+{
+    Scope *scope = arena_alloc(e->arena, sizeof *scope);
+    scope->outer = e->frame->scope;
+    e->frame->scope = scope;
+    for (int i = 0; i < net->scope->binding.size; i++) {
+        const struct MapEntry *entry = &net->scope->binding.at[i];
+        if (!entry->key)
+            continue;
+        const Variable *field = model_find(e->model, entry->key);
+        bool input = false;
+        for (int p = 0; p < net->item->params.count; p++)
+            input = input || !strcmp(net->item->params.at[p].name.text, entry->key);
+        if (field && field->kind == VARIABLE_INPUT && !input)
+            report(e, field->span, "'%s' is a field of the data and a name in the net: the loss cannot tell them apart", entry->key);
+        const Binding *binding = entry->value;
+        scope_bind(e, scope, entry->key, binding->value);
+    }
+    for (int i = 0; i < net->scope->instance.size; i++)
+        if (net->scope->instance.at[i].key)
+            map_set(e->arena, &scope->instance, net->scope->instance.at[i].key, net->scope->instance.at[i].value);
+}
+
+static const char *result_name(const Frame *net, int index)
+{
+    const char *name = net->result_name[index];
+    return name ? name : "output";
+}
+
+static void add_outputs(Elaborator *e, const Frame *net)
+{
+    for (int i = 0; i < net->results; i++) {
+        Value value = net->result[i];
+        if (value.kind == VALUE_POISON)
+            continue;
+        if (value.kind != VALUE_TENSOR) {
+            report(e, net->item->head, "the result '%s' of the net must be a tensor, but is %s", result_name(net, i),
+                   described_text(e, value));
+            continue;
+        }
+        list_add(e->arena, &e->graph->result, ((Result){RESULT_OUTPUT, result_name(net, i), value.node}));
     }
 }
 
-/* A prediction has no labels. */
-static void check_labels(Elaborator *e, const Plan *plan)
+/* ---- phases ---- */
+
+static void check_labels(Elaborator *e)
 {
-    for (int i = 0; i < e->graph->node.count; i++)
-        for (int l = 0; l < plan->labels; l++)
-            if (e->graph->node.at[i]->variable == plan->label[l]) {
-                report(e, plan->input.count ? plan->input.at[0]->span : plan->train->head,
-                       "predict would need '%s', which is what it is to find out", plan->label[l]->name);
+    const Graph *g = e->graph;
+    for (int i = 0; i < e->plan->labels; i++)
+        for (int n = 0; n < g->node.count; n++)
+            if (g->node.at[n]->op == OP_VARIABLE && g->node.at[n]->variable == e->plan->label[i]) {
+                report(e, e->plan->label[i]->span, "to predict, the net would need the label '%s'", e->plan->label[i]->name);
+                report_note(e, g->node.at[n]->span, "it is used for an input here");
                 return;
             }
 }
 
-/* ---- programs with and without training ---- */
-
-static void declare_scalars(Model *model)
+static void elaborate_training(Elaborator *e, const Item *net)
 {
-    static const char *const names[] = {"step", "epoch", "epochs", "progress"};
-    for (int i = 0; i < 4; i++)
-        model_variable(model, VARIABLE_SCALAR, names[i], type_scalar(DTYPE_F32));
-    model_variable(model, VARIABLE_SCALAR, "seed", (Type){DTYPE_U32, 1, {{2, 0}}});
-}
-
-/* The net by itself, its inputs as they are declared. */
-static Frame *run_alone(Elaborator *e, const Item *net)
-{
-    Given given = given_new(e, net);
-    bool bound = true;
-    for (int p = 0; p < net->params.count; p++) {
-        Variable *v = declare_input(e, &net->params.at[p], net->params.at[p].name.text);
-        given.given[p] = v != NULL;
-        bound = bound && v;
-        if (!v)
-            continue;
-        given.value[p] = tensor_value(e, graph_variable(e->graph, v));
-        given.value[p].origin = origin_new(e, v->name, NULL, "an input of the net", v->span);
-    }
-    return expand_net(e, net, &given, bound);
-}
-
-static void elaborate_alone(Elaborator *e, const Item *net)
-{
-    begin_pass(e, PHASE_PREDICT, false);
-    Frame *frame = run_alone(e, net);
-    if (frame && !e->faults)
-        add_outputs(e, frame, net);
-}
-
-static void elaborate_trained(Elaborator *e, Plan *plan)
-{
-    e->model->training = arena_alloc(e->arena, sizeof *e->model->training);
-    e->model->training->name = plan->train->as.text ? plan->train->as.text : plan->train->name.text;
-    begin_pass(e, PHASE_STEP, true);
-    e->frame = frame_new(e, plan->train, plan->train->head);
-    if (!plan_read(e, plan)) {
-        expand_net(e, plan->net, NULL, false);
-        return;
-    }
-    e->plan = plan;
-    e->frame = NULL;
-    if (!run_trained(e, plan))
-        return;
+    begin_pass(e, PHASE_STEP);
+    enter_train(e);
+    augment(e);
+    see_net(e, run_net(e, net));
     elaborate_step(e);
+
+    begin_pass(e, PHASE_TEST);
+    enter_train(e);
+    see_net(e, run_net(e, net));
+    elaborate_measures(e);
     if (e->faults)
         return;
-    e->frame = NULL;
-    begin_pass(e, PHASE_TEST, false);
-    if (run_trained(e, plan))
-        elaborate_measures(e);
-    e->frame = NULL;
-    begin_pass(e, PHASE_PREDICT, false);
-    if (e->faults || !run_trained(e, plan))
-        return;
-    add_outputs(e, e->frame, plan->net);
-    if (!e->faults)
-        check_labels(e, plan);
+
+    begin_pass(e, PHASE_PREDICT);
+    enter_train(e);
+    add_outputs(e, run_net(e, net));
+    check_labels(e);
 }
 
-static Model *elaborate(Arena *arena, Diagnostics *diag, Library *library, const Source *source)
+static void elaborate_net(Elaborator *e, const Item *net)
 {
-    Elaborator e = {.arena = arena, .diag = diag, .library = library};
-    const Item *train = NULL, *net = choose_net(&e, &train, source);
-    if (!net)
-        return NULL;
-    e.model = model_new(arena, net->name.text);
-    declare_scalars(e.model);
-    if (train) {
-        Plan plan = {.train = train, .net = net};
-        elaborate_trained(&e, &plan);
-    } else {
-        elaborate_alone(&e, net);
-    }
-    return e.faults || e.exhausted ? NULL : e.model;
+    begin_pass(e, PHASE_PREDICT);
+    add_outputs(e, run_net(e, net));
 }
 
-/* ---- the front end's doors ---- */
+static void make_scalars(Model *model, bool training)
+{
+    static const char *const names[] = {"step", "epoch", "epochs", "progress"};
+    model_variable(model, VARIABLE_SCALAR, "seed", (Type){DTYPE_U32, 1, {size_of(2)}});
+    for (int i = 0; i < (training ? 4 : 1); i++)
+        model_variable(model, VARIABLE_SCALAR, names[i], type_scalar(DTYPE_F32));
+}
 
-static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define,
-                   int defines)
+static void evaluate_constants(Elaborator *e)
+{
+    e->phase = PHASE_INIT;
+    e->graph = e->model->phase[PHASE_INIT];
+    const Map *constants = &e->library->constant[0];
+    for (int i = 0; i < constants->size; i++) {
+        Constant *constant = constants->at[i].value;
+        if (constant)
+            constant_value(e, constant, constant->item->name.span);
+    }
+}
+
+/* ---- which net, which train ---- */
+
+static const Item *find_net(Elaborator *e, const Source *source, const Item *train)
+{
+    const Library *l = e->library;
+    if (!l->net.count) {
+        report(e, (Span){source, 0, 0}, "the program has no net");
+        report_help(e, "net name(x: f32[batch, 10]) { … return y; }");
+        return NULL;
+    }
+    if (!train && l->net.count > 1) {
+        report(e, l->net.at[1]->head, "the program has several nets, and no train block says which is meant");
+        return NULL;
+    }
+    if (!train)
+        return l->net.at[0];
+    Nearest nearest = nearest_of(train->name.text);
+    for (int i = 0; i < l->net.count; i++) {
+        if (!strcmp(l->net.at[i]->name.text, train->name.text))
+            return l->net.at[i];
+        nearest_try(&nearest, l->net.at[i]->name.text);
+    }
+    report(e, train->name.span, "there is no net '%s'%s", train->name.text, nearest_text(e, &nearest));
+    return NULL;
+}
+
+static const Item *find_train(Elaborator *e)
+{
+    const Library *l = e->library;
+    if (l->train.count > 1) {
+        report(e, l->train.at[1]->head, "several train blocks are not supported yet: a program has one");
+        report_note(e, l->train.at[0]->head, "here is the first");
+    }
+    return l->train.count ? l->train.at[0] : NULL;
+}
+
+static void elaborate(Elaborator *e, const Source *source)
+{
+    const Item *train = find_train(e), *net = find_net(e, source, train);
+    e->model = model_new(e->arena, net ? net->name.text : "none");
+    make_scalars(e->model, train != NULL);
+    evaluate_constants(e);
+    if (!net || !check_inputs(e, net))
+        return;
+    Plan plan = {.train = train, .net = net};
+    bool planned = true;
+    if (train) {
+        e->model->training = arena_alloc(e->arena, sizeof *e->model->training);
+        e->model->training->name = train->as.text ? train->as.text : train->name.text;
+        planned = plan_read(e, &plan);
+    }
+    if (!planned) /* the net's own faults are found all the same */
+        e->model = model_new(e->arena, net->name.text);
+    if (train && planned) {
+        e->plan = &plan;
+        elaborate_training(e, net);
+    } else {
+        elaborate_net(e, net);
+    }
+    e->plan = NULL;
+}
+
+/* ---- what the driver calls ---- */
+
+static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define, int defines)
 {
     Library library = {0};
-    int errors = diag->errors;
-    bool good = library_load_prelude(&library, arena, diag) && library_load(&library, arena, diag, source);
+    Elaborator e = {.arena = arena, .diag = diag, .library = &library};
+    bool good = library_load_prelude(&library, arena, diag);
+    good = library_load(&library, arena, diag, source) && good;
     for (int i = 0; good && i < defines; i++)
-        good = library_define(&library, arena, diag, define[i]);
-    Model *model = good ? elaborate(arena, diag, &library, source) : NULL;
-    return diag->errors == errors ? model : NULL;
+        good = library_define(&library, arena, diag, define[i]) && good;
+    if (!good)
+        return NULL;
+    elaborate(&e, source);
+    return e.faults ? NULL : e.model;
+}
+
+Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define, int defines)
+{
+    const Source *source = source_read(arena, diag, path, (Span){0});
+    return source ? load(arena, diag, source, define, defines) : NULL;
 }
 
 Model *frontend_text(Arena *arena, Diagnostics *diag, const char *name, const char *text, size_t length,
@@ -306,19 +349,14 @@ Model *frontend_text(Arena *arena, Diagnostics *diag, const char *name, const ch
     return load(arena, diag, source_text(arena, name, text, length), define, defines);
 }
 
-Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define,
-                     int defines)
-{
-    const Source *source = source_read(arena, diag, path, (Span){0});
-    return source ? load(arena, diag, source, define, defines) : NULL;
-}
-
 bool frontend_syntax(Arena *arena, Diagnostics *diag, const char *path, Text *out)
 {
-    const Source *source = source_read(arena, diag, path, (Span){0});
     int errors = diag->errors;
+    const Source *source = source_read(arena, diag, path, (Span){0});
     if (!source || !source_check(diag, source))
         return false;
-    file_print(out, parse_file(arena, diag, source));
+    const File *file = parse_file(arena, diag, source);
+    if (diag->errors == errors)
+        file_print(out, file);
     return diag->errors == errors;
 }

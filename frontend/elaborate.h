@@ -27,7 +27,9 @@ void map_set(Arena *arena, Map *map, const char *key, void *value);
 typedef struct Library {
     Map layer[2], optimizer[2], constant[2]; /* [0] the user's, [1] the prelude's */
     LIST(Item *) net, train;
+    LIST(const Item *) item; /* layers and optimizers of the prelude, in its order */
     LIST(const Source *) prelude;
+    int depth; /* of item_owns() */
     Map file; /* the user's files that were read, by identity */
 } Library;
 
@@ -162,9 +164,9 @@ Item *library_layer(const Library *library, const char *name, bool prelude);
 Item *library_optimizer(const Library *library, const char *name);
 Constant *library_constant(const Library *library, const char *name, bool prelude);
 /* Whether a layer declares parameters or states, itself or by what it calls. */
-bool item_owns(const Library *library, Item *item);
+bool item_owns(Library *library, Item *item);
 /* How many calls of such layers a term holds. */
-int term_owners(const Library *library, const Term *term, bool prelude);
+int term_owners(Library *library, const Term *term, bool prelude);
 
 /* ---- elaborate_term.c ---- */
 
@@ -175,6 +177,7 @@ bool evaluate_bool(Elaborator *e, const Term *term, const char *what, bool *valu
 bool evaluate_int(Elaborator *e, const Term *term, const char *what, int64_t *value);
 bool evaluate_real(Elaborator *e, const Term *term, const char *what, double *value);
 Value name_value(Elaborator *e, const char *name, Span span);
+Value constant_value(Elaborator *e, Constant *constant, Span span);
 Binding *scope_find(const Scope *scope, const char *name);
 Binding *scope_bind(Elaborator *e, Scope *scope, const char *name, Value value); /* in this scope */
 /* False when a budget is spent, after the one report. */
@@ -241,7 +244,7 @@ bool glob_match(const char *pattern, const char *text); /* * and ? */
 
 /* ---- elaborate_step.c ---- */
 
-/* The current frame is the train block's, the net has been expanded: from the loss to the assignments. */
+/* The current frame is the train block's, and sees the net's names: from the loss to the assignments. */
 void elaborate_step(Elaborator *e);
 /* The loss or a metric as a number. */
 Value evaluate_measure(Elaborator *e, const char *name, const Term *term);

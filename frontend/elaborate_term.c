@@ -55,7 +55,7 @@ Binding *scope_bind(Elaborator *e, Scope *scope, const char *name, Value value)
     return binding;
 }
 
-static Value constant_value(Elaborator *e, Constant *constant, Span span)
+Value constant_value(Elaborator *e, Constant *constant, Span span)
 {
     if (constant->progress == CONSTANT_BUSY) {
         report(e, span, "the const '%s' depends on itself", constant->item->name.text);

@@ -140,6 +140,8 @@ static void load_item(Loader *l, Item *item, const Source *source, int whose)
 {
     Library *library = l->library;
     check_parameters(l, item);
+    if (whose == PRELUDE && (item->kind == ITEM_LAYER || item->kind == ITEM_OPTIMIZER))
+        list_add(l->arena, &library->item, item);
     switch (item->kind) {
     case ITEM_IMPORT:
         import_file(l, item, source);
@@ -254,7 +256,7 @@ Constant *library_constant(const Library *library, const char *name, bool prelud
 
 /* ---- who owns parameters ---- */
 
-static int args_owners(const Library *library, const Args *args, bool prelude)
+static int args_owners(Library *library, const Args *args, bool prelude)
 {
     int owners = 0;
     for (int i = 0; i < args->count; i++)
@@ -262,7 +264,7 @@ static int args_owners(const Library *library, const Args *args, bool prelude)
     return owners;
 }
 
-int term_owners(const Library *library, const Term *term, bool prelude)
+int term_owners(Library *library, const Term *term, bool prelude)
 {
     int owners = 0;
     for (const Term *t = term->first;; t = t->up) {
@@ -283,7 +285,7 @@ int term_owners(const Library *library, const Term *term, bool prelude)
     }
 }
 
-static bool block_owns(const Library *library, const Block *block, bool prelude)
+static bool block_owns(Library *library, const Block *block, bool prelude)
 {
     for (int i = 0; i < block->count; i++) {
         const Statement *s = block->at[i];
@@ -295,12 +297,16 @@ static bool block_owns(const Library *library, const Block *block, bool prelude)
     return false;
 }
 
-bool item_owns(const Library *library, Item *item)
+bool item_owns(Library *library, Item *item)
 {
+    if (library->depth == MAX_NESTING) /* too deep to be expanded: it is refused then */
+        return true;
     if (item->owns == OWNS_UNKNOWN) {
+        library->depth++;
         item->owns = OWNS_BUSY; /* a layer that calls itself is refused when it is expanded */
         bool prelude = source_is_prelude(library, item->span.source);
         item->owns = block_owns(library, &item->body, prelude) ? OWNS : OWNS_NOT;
+        library->depth--;
     }
     return item->owns == OWNS;
 }
