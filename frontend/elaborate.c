@@ -39,7 +39,8 @@ static void augment(Elaborator *e)
         for (int k = 0; k < e->plan->augment.at[i]->entry.count; k++) {
             const Entry *entry = &e->plan->augment.at[i]->entry.at[k];
             if (!entry->name.text || entry->on.text || entry->declares) {
-                report(e, entry->span, "`augment` gives a field a new value, as in pixels = pixels |> flip_left_right");
+                report(e, entry->span,
+                       "`augment` gives a field a new value, as in pixels = pixels |> flip_left_right");
                 continue;
             }
             const Variable *v = model_find(e->model, entry->name.text);
@@ -48,7 +49,8 @@ static void augment(Elaborator *e)
                 continue;
             }
             Value value = evaluate_named(e, v->name, entry->value, entry->span);
-            value = tensor_fit(e, value, &v->type, format_text(e, "the augmented '%s'", v->name), entry->value->span);
+            value = tensor_fit(e, value, &v->type, format_text(e, "the augmented '%s'", v->name),
+                               entry->value->span);
             value.origin = origin_new(e, v->name, NULL, "a field of the data, augmented", entry->span);
             assign_name(e, v->name, value);
         }
@@ -67,7 +69,8 @@ static bool bind_inputs(Elaborator *e, Frame *net)
 {
     const Item *item = net->item;
     size_t count = (size_t)item->params.count;
-    Given given = {.value = arena_alloc(e->arena, count * sizeof(Value)), .span = arena_alloc(e->arena, count * sizeof(Span))};
+    Given given = {.value = arena_alloc(e->arena, count * sizeof(Value)),
+                   .span = arena_alloc(e->arena, count * sizeof(Span))};
     given.given = arena_alloc(e->arena, count * sizeof(bool));
     bool good = true;
     for (int p = 0; p < item->params.count; p++) {
@@ -83,7 +86,8 @@ static bool bind_inputs(Elaborator *e, Frame *net)
         }
         given.given[p] = true;
         given.span[p] = field ? field->value->span : head;
-        given.value[p] = field ? evaluate_named(e, name.text, field->value, field->span) : name_value(e, name.text, head);
+        given.value[p] =
+            field ? evaluate_named(e, name.text, field->value, field->span) : name_value(e, name.text, head);
         good = good && given.value[p].kind != VALUE_POISON;
     }
     return good && arguments_bind(e, net, &given, e->plan->train->head);
@@ -120,7 +124,8 @@ static bool check_inputs(Elaborator *e, const Item *net)
     for (int p = 0; p < net->params.count; p++) {
         const Parameter *param = &net->params.at[p];
         if (!param->type || !param->type->tensor || param->value) {
-            report(e, param->name.span, "an input of a net is a tensor: it has a type, as in `%s: f32[batch, 10]`, and no default",
+            report(e, param->name.span,
+                   "an input of a net is a tensor: it has a type, as in `%s: f32[batch, 10]`, and no default",
                    param->name.text);
             good = false;
         }
@@ -142,7 +147,8 @@ static Frame *run_net(Elaborator *e, const Item *item)
         poison_inputs(e, net); /* its other faults are still found */
     for (int p = 0; p < item->params.count; p++) {
         Binding *binding = scope_find(net->scope, item->params.at[p].name.text);
-        binding->value.origin = origin_new(e, item->params.at[p].name.text, NULL, "an input of the net", item->params.at[p].name.span);
+        binding->value.origin = origin_new(e, item->params.at[p].name.text, NULL, "an input of the net",
+                                           item->params.at[p].name.span);
     }
     int faults = e->faults;
     e->frame = net;
@@ -168,13 +174,16 @@ static void see_net(Elaborator *e, const Frame *net)
         for (int p = 0; p < net->item->params.count; p++)
             input = input || !strcmp(net->item->params.at[p].name.text, entry->key);
         if (field && field->kind == VARIABLE_INPUT && !input)
-            report(e, field->span, "'%s' is a field of the data and a name in the net: the loss cannot tell them apart", entry->key);
+            report(e, field->span,
+                   "'%s' is a field of the data and a name in the net: the loss cannot tell them apart",
+                   entry->key);
         const Binding *binding = entry->value;
         scope_bind(e, scope, entry->key, binding->value);
     }
     for (int i = 0; i < net->scope->instance.size; i++)
         if (net->scope->instance.at[i].key)
-            map_set(e->arena, &scope->instance, net->scope->instance.at[i].key, net->scope->instance.at[i].value);
+            map_set(e->arena, &scope->instance, net->scope->instance.at[i].key,
+                    net->scope->instance.at[i].value);
 }
 
 static const char *result_name(const Frame *net, int index)
@@ -190,8 +199,8 @@ static void add_outputs(Elaborator *e, const Frame *net)
         if (value.kind == VALUE_POISON)
             continue;
         if (value.kind != VALUE_TENSOR) {
-            report(e, net->item->head, "the result '%s' of the net must be a tensor, but is %s", result_name(net, i),
-                   described_text(e, value));
+            report(e, net->item->head, "the result '%s' of the net must be a tensor, but is %s",
+                   result_name(net, i), described_text(e, value));
             continue;
         }
         list_add(e->arena, &e->graph->result, ((Result){RESULT_OUTPUT, result_name(net, i), value.node}));
@@ -206,7 +215,8 @@ static void check_labels(Elaborator *e)
     for (int i = 0; i < e->plan->labels; i++)
         for (int n = 0; n < g->node.count; n++)
             if (g->node.at[n]->op == OP_VARIABLE && g->node.at[n]->variable == e->plan->label[i]) {
-                report(e, e->plan->label[i]->span, "to predict, the net would need the label '%s'", e->plan->label[i]->name);
+                report(e, e->plan->label[i]->span, "to predict, the net would need the label '%s'",
+                       e->plan->label[i]->name);
                 report_note(e, g->node.at[n]->span, "it is used for an input here");
                 return;
             }
@@ -323,7 +333,8 @@ static void elaborate(Elaborator *e, const Source *source)
 
 /* ---- what the driver calls ---- */
 
-static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define, int defines)
+static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define,
+                   int defines)
 {
     Library library = {0};
     Elaborator e = {.arena = arena, .diag = diag, .library = &library};
@@ -337,7 +348,8 @@ static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const 
     return e.faults ? NULL : e.model;
 }
 
-Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define, int defines)
+Model *frontend_load(Arena *arena, Diagnostics *diag, const char *path, const char *const *define,
+                     int defines)
 {
     const Source *source = source_read(arena, diag, path, (Span){0});
     return source ? load(arena, diag, source, define, defines) : NULL;

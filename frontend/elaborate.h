@@ -30,7 +30,7 @@ typedef struct Library {
     LIST(const Item *) item; /* layers and optimizers of the prelude, in its order */
     LIST(const Source *) prelude;
     int depth; /* of item_owns() */
-    Map file; /* the user's files that were read, by identity */
+    Map file;  /* the user's files that were read, by identity */
 } Library;
 
 typedef struct Constant {

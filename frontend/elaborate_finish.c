@@ -9,10 +9,10 @@
 typedef struct Cut {
     Elaborator *e;
     Graph *test, *finish;
-    int count;      /* nodes of the test graph before it is cut */
-    char *mixes;    /* by id: combines samples, or knows how many there are */
-    char *needed;   /* by id, for one measure: part of what is left of it */
-    Node **carried; /* by id: its node in finish */
+    int count;        /* nodes of the test graph before it is cut */
+    char *mixes;      /* by id: combines samples, or knows how many there are */
+    char *needed;     /* by id, for one measure: part of what is left of it */
+    Node **carried;   /* by id: its node in finish */
     const char *name; /* of the measure */
     int accumulators; /* of this measure */
 } Cut;
@@ -70,7 +70,8 @@ static Node *accumulate(Cut *cut, Node *sum)
                                            : format_text(e, "metric.%s", cut->name);
     Variable *v = model_variable(e->model, VARIABLE_METRIC, name, type_like(DTYPE_F64, &sum->type));
     v->span = sum->span;
-    Node *total = graph_binary(cut->test, OP_ADD, graph_variable(cut->test, v), graph_cast(cut->test, sum, DTYPE_F64));
+    Node *total =
+        graph_binary(cut->test, OP_ADD, graph_variable(cut->test, v), graph_cast(cut->test, sum, DTYPE_F64));
     list_add(e->arena, &cut->test->assign, ((Assign){v, total}));
     return graph_cast(cut->finish, graph_variable(cut->finish, v), sum->type.dtype);
 }
@@ -87,9 +88,12 @@ static Node *carry(Cut *cut, Node *node)
 static const char *objection(const Cut *cut, const Node *node)
 {
     if (is_batch_sum(node))
-        return cut->mixes[node->in[0]->id] ? "within a sum over the batch it uses another one, or the number of samples"
-                                           : NULL;
-    return batch_power(&node->type) ? "it depends on the samples otherwise than by sums and means over the batch" : NULL;
+        return cut->mixes[node->in[0]->id]
+                   ? "within a sum over the batch it uses another one, or the number of samples"
+                   : NULL;
+    return batch_power(&node->type)
+               ? "it depends on the samples otherwise than by sums and means over the batch"
+               : NULL;
 }
 
 /* What is left of the measure, in the finish graph; NULL after a report. */
@@ -160,7 +164,8 @@ void elaborate_measures(Elaborator *e)
     evaluate_measures(e, &measures);
     if (e->faults)
         return;
-    Cut cut = {.e = e, .test = e->graph, .finish = e->model->phase[PHASE_FINISH], .count = e->graph->node.count};
+    Cut cut = {
+        .e = e, .test = e->graph, .finish = e->model->phase[PHASE_FINISH], .count = e->graph->node.count};
     cut.mixes = arena_alloc(e->arena, (size_t)cut.count);
     cut.needed = arena_alloc(e->arena, (size_t)cut.count);
     cut.carried = arena_alloc(e->arena, (size_t)cut.count * sizeof(Node *));
