@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEDS = 8000, SEEDS_A_TEST = 1, MOST_ELEMENTS = 1 << 14, MOST_VARIABLES = 48 };
+enum { SEEDS = 300, SEEDS_A_TEST = 1, MOST_ELEMENTS = 1 << 14, MOST_VARIABLES = 48 };
 
 static const EngineRow engines[] = {
     {"interp", "x86-64-v3", false}, {"llvm", "x86-64-v3", false}, {"interp", "x86-64-v4", false}};
