@@ -108,9 +108,12 @@ static Value builtin_unary(Elaborator *e, const Item *item, const Value *argumen
     if (is_number(x) && unary_rows[row].number) {
         double y = unary_rows[row].number(value_real(x));
         if (isnan(y))
-            return refuse(e, item, x, format_text(e, "%s has none", value_text(e, x)), span);
+            return refuse(e, item, x, format_text(e, "%s has no %s", value_text(e, x), item->name.text),
+                          span);
         bool whole = x.kind == VALUE_INT && (unary_rows[row].op == OP_ABS || unary_rows[row].op == OP_FLOOR);
-        return whole ? value_int((int64_t)y) : value_float(y);
+        if (whole && x.integer.count == INT64_MIN && unary_rows[row].op == OP_ABS)
+            return refuse(e, item, x, "the result is too large: integers are below 2^63", span);
+        return !whole ? value_float(y) : x.integer.count < 0 && y > 0 ? value_int(-x.integer.count) : x;
     }
     return tensor_unary(e, unary_rows[row].op, x, span);
 }
@@ -174,7 +177,7 @@ static Value builtin_extreme(Elaborator *e, const Item *item, const Value *argum
         return tensor_binary(e, max ? OP_MAX : OP_MIN, item->name.text, x, y, span);
     if (!is_number(x) || !is_number(y))
         return refuse(e, item, x,
-                      format_text(e, "of numbers or tensors, not of %s and %s", described_text(e, x),
+                      format_text(e, "it takes numbers or tensors, not %s and %s", described_text(e, x),
                                   described_text(e, y)),
                       span);
     return (value_real(x) < value_real(y)) == max ? y : x;
@@ -226,6 +229,9 @@ static Value builtin_slice(Elaborator *e, const Item *item, const Value *argumen
             e, item, argument[0],
             format_text(e, "%s is not an axis of %s", value_text(e, argument[1]), type_text(e, &x->type)),
             span);
+    if (argument[2].integer.power || argument[4].integer.power || argument[4].integer.count < 1)
+        return refuse(e, item, argument[0],
+                      "begin and step are known at compile time, and step is at least 1", span);
     Node node = {.op = OP_SLICE, .in = {x}, .type = x->type};
     for (int d = 0; d < x->type.rank; d++) {
         node.attr[0].at[d] = d == axis ? argument[2].integer.count : 0;
@@ -270,8 +276,9 @@ static Value builtin_window(Elaborator *e, const Item *item, const Value *argume
 
 static Value builtin_convolve(Elaborator *e, const Item *item, const Value *argument, Span span)
 {
-    (void)item;
     int64_t stride = argument[2].integer.count, dilation = argument[3].integer.count;
+    if (argument[2].integer.power || argument[3].integer.power || stride < 1 || dilation < 1)
+        return refuse(e, item, value_none, "stride and dilation are ints of at least 1", span);
     Node node = {.op = OP_CONV, .in = {argument[0].node, argument[1].node}};
     node.attr[0] = (Ints){2, {stride, stride}};
     node.attr[1] = (Ints){2, {dilation, dilation}};
@@ -411,6 +418,8 @@ static Value builtin_divide(Elaborator *e, const Item *item, const Value *argume
     Size a = argument[0].integer, b = argument[1].integer, quotient;
     if (b.count == 0)
         return refuse(e, item, value_none, "division by zero", span);
+    if (a.count == INT64_MIN && b.count == -1)
+        return refuse(e, item, value_none, "the result is too large: integers are below 2^63", span);
     if (size_divide(a, b, &quotient))
         return value_size(quotient);
     if (a.power || b.power)

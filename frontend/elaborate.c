@@ -4,6 +4,7 @@
 #include "read_source.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- one pass over the net ---- */
 
@@ -39,8 +40,9 @@ static void augment(Elaborator *e)
         for (int k = 0; k < e->plan->augment.at[i]->entry.count; k++) {
             const Entry *entry = &e->plan->augment.at[i]->entry.at[k];
             if (!entry->name.text || entry->on.text || entry->declares) {
-                report(e, entry->span,
-                       "`augment` gives a field a new value, as in pixels = pixels |> flip_left_right");
+                report(
+                    e, entry->span,
+                    "`augment` gives a field a new value, as in augment pixels = pixels |> flip_left_right");
                 continue;
             }
             const Variable *v = model_find(e->model, entry->name.text);
@@ -153,7 +155,7 @@ static Frame *run_net(Elaborator *e, const Item *item)
     int faults = e->faults;
     e->frame = net;
     run_block(e, &item->body);
-    if (!net->returned && e->faults == faults)
+    if (!net->returned && e->faults == faults && !e->exhausted)
         report(e, item->head, "the net '%s' returns nothing", item->name.text);
     e->frame = outer;
     return net;
@@ -173,12 +175,13 @@ static void see_net(Elaborator *e, const Frame *net)
         bool input = false;
         for (int p = 0; p < net->item->params.count; p++)
             input = input || !strcmp(net->item->params.at[p].name.text, entry->key);
-        if (field && field->kind == VARIABLE_INPUT && !input)
+        bool both = field && field->kind == VARIABLE_INPUT && !input;
+        if (both)
             report(e, field->span,
                    "'%s' is a field of the data and a name in the net: the loss cannot tell them apart",
                    entry->key);
         const Binding *binding = entry->value;
-        scope_bind(e, scope, entry->key, binding->value);
+        scope_bind(e, scope, entry->key, both ? value_poison : binding->value);
     }
     for (int i = 0; i < net->scope->instance.size; i++)
         if (net->scope->instance.at[i].key)
@@ -333,11 +336,22 @@ static void elaborate(Elaborator *e, const Source *source)
 
 /* ---- what the driver calls ---- */
 
+/* What is left for one evaluation's own calls and for the environment, which lies on the stack too, is the other half. */
+static size_t half_stack(void)
+{
+    enum { MOST = 64 << 20 };
+    struct rlimit limit;
+    bool bounded = !getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur < MOST;
+    return (bounded ? (size_t)limit.rlim_cur : MOST) / 2;
+}
+
 static Model *load(Arena *arena, Diagnostics *diag, const Source *source, const char *const *define,
                    int defines)
 {
     Library library = {0};
     Elaborator e = {.arena = arena, .diag = diag, .library = &library};
+    e.stack = (uintptr_t)__builtin_frame_address(0);
+    e.most_stack = half_stack();
     bool good = library_load_prelude(&library, arena, diag);
     good = library_load(&library, arena, diag, source) && good;
     for (int i = 0; good && i < defines; i++)

@@ -121,6 +121,8 @@ typedef struct Elaborator {
     int faults;          /* errors, those not shown included */
     bool muted;          /* notes of an error that was not shown are not shown */
     int evaluations, depth;
+    uintptr_t stack;            /* an address in the first frame */
+    size_t most_stack;          /* bytes that may be used from there */
     bool exhausted;             /* a budget is spent: nothing more is evaluated */
     const Type *shape;          /* of the parameter whose initialiser is evaluated; NULL */
     LIST(Variable *) parameter; /* in the order of declaration */
@@ -139,6 +141,8 @@ void report_note(Elaborator *e, Span span, const char *format, ...) __attribute_
 void report_help(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Notes on where a tensor came from. `name` is what the message called it. */
 void report_origin(Elaborator *e, const char *name, Value value);
+/* Of two operands; what has one origin is told once. */
+void report_pair(Elaborator *e, Value a, Value b);
 /* The signature as help. */
 void report_signature(Elaborator *e, const Item *item);
 const char *signature_text(Arena *arena, const Item *item);

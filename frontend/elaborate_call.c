@@ -93,7 +93,8 @@ static int match_one(Elaborator *e, const Item *item, const Arg *arg, int *posit
     if (p < 0) {
         refuse_unknown_argument(e, item, arg);
     } else if (p >= item->params.count) {
-        report(e, span, "%s takes %d arguments, and here is one more", item->name.text, item->params.count);
+        report(e, span, "%s takes %d argument%s, and here is one more", item->name.text, item->params.count,
+               item->params.count == 1 ? "" : "s");
         report_signature(e, item);
         p = -1;
     } else if (given->given[p]) {

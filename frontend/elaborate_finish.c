@@ -91,7 +91,7 @@ static const char *objection(const Cut *cut, const Node *node)
         return cut->mixes[node->in[0]->id]
                    ? "within a sum over the batch it uses another one, or the number of samples"
                    : NULL;
-    return batch_power(&node->type)
+    return batch_power(&node->type) < inputs_power(node)
                ? "it depends on the samples otherwise than by sums and means over the batch"
                : NULL;
 }

@@ -101,7 +101,7 @@ static bool declare_again(Elaborator *e, const Statement *s, Declared *d, const 
 static bool declare_new(Elaborator *e, const Statement *s, const char *name, VariableKind kind,
                         const Type *type, Declared **declared)
 {
-    if (e->pass > 1) {
+    if (e->pass > 1 && !e->faults) { /* a fault may have kept an earlier pass from it */
         report(e, s->name.span, "'%s' exists only where `training` is false: a checkpoint would miss it",
                name);
         return false;
@@ -110,6 +110,13 @@ static bool declare_new(Elaborator *e, const Statement *s, const char *name, Var
         report(e, s->name.span, "two tensors would be named '%s'", name);
         return false;
     }
+    static const char *const taken[] = {"optim.", "metric.", "option."};
+    for (int i = 0; i < 3; i++)
+        if (!strncmp(name, taken[i], strlen(taken[i]))) {
+            report(e, s->name.span, "a tensor cannot be named '%s': what training keeps is named %s…", name,
+                   taken[i]);
+            return false;
+        }
     Variable *variable = model_variable(e->model, kind, name, *type);
     Declared *d = arena_alloc(e->arena, sizeof *d);
     *d = (Declared){variable, e->frame, e->pass, s->name.span};

@@ -170,8 +170,11 @@ static void run_repeat(Elaborator *e, const Statement *s)
     int64_t rounds;
     if (!evaluate_int(e, s->value, "the number of rounds", &rounds) || !may_bind(e, s->name))
         return;
-    if (rounds < 0)
-        report(e, s->value->span, "the number of rounds is negative: %lld", (long long)rounds);
+    if (rounds < 0 || rounds > MAX_EVALUATIONS) {
+        report(e, s->value->span, "the number of rounds must be from 0 to %d, but is %lld", MAX_EVALUATIONS,
+               (long long)rounds);
+        return;
+    }
     for (int64_t i = 0; i < rounds && budget_spend(e, s->span) && !f->returned; i++) {
         f->scope = arena_alloc(e->arena, sizeof *f->scope);
         f->scope->outer = scope;
@@ -189,8 +192,7 @@ static void run_later(Elaborator *e, const Statement *s)
 {
     static const char *const word[] = {
         [STATEMENT_SCAN] = "scan", [STATEMENT_YIELD] = "yield", [STATEMENT_CHECKPOINT] = "checkpoint"};
-    report(e, s->span, "`%s` is not supported yet: `repeat` runs a block a fixed number of times",
-           word[s->kind]);
+    report(e, s->span, "`%s` is not supported yet", word[s->kind]);
     if (s->kind == STATEMENT_SCAN)
         assign_name(e, s->name.text, value_poison);
 }

@@ -12,8 +12,8 @@ Value evaluate_measure(Elaborator *e, const char *name, const Term *term)
         return value;
     if (value.kind == VALUE_TENSOR && value.node->type.rank == 0 && value.node->type.dtype == DTYPE_F32)
         return value;
-    report(e, term->span, "the %s '%s' must be a single number, f32[], but is %s",
-           strcmp(name, "loss") ? "metric" : "loss", name, described_text(e, value));
+    const char *what = strcmp(name, "loss") ? format_text(e, "metric '%s'", name) : "loss";
+    report(e, term->span, "the %s must be a single number, f32[], but is %s", what, described_text(e, value));
     report_origin(e, NULL, value);
     if (value.kind == VALUE_TENSOR)
         report_help(e, "mean(x) makes one of a tensor");

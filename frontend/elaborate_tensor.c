@@ -22,10 +22,25 @@ static bool fits(DType dtype, double value)
     return floor(value) == value && value >= least && value < least + span;
 }
 
+/* c * batch^p as a number of the run. */
+static Node *size_node(Elaborator *e, Size size, DType dtype, Span span)
+{
+    bool negative = size.count < 0, whole = size.count != INT64_MIN;
+    if (negative && whole)
+        size.count = -size.count;
+    if (!whole || size.count > MAX_DIM || size.power > MAX_RANK) {
+        report(e, span, "%s is too large for a number of the run: at most 2^40*batch^%d",
+               value_text(e, value_size(size)), MAX_RANK);
+        return NULL;
+    }
+    Node *node = graph_size(e->graph, dtype, size);
+    return negative ? graph_unary(e->graph, OP_NEG, node) : node;
+}
+
 static Node *number_node(Elaborator *e, Value value, DType dtype, Span span)
 {
     if (value.kind == VALUE_INT && value.integer.power)
-        return graph_size(e->graph, dtype, value.integer);
+        return size_node(e, value.integer, dtype, span);
     double number = value_real(value);
     if (fits(dtype, number))
         return graph_number(e->graph, dtype, number);
@@ -78,15 +93,28 @@ Node *tensor_of(Elaborator *e, Value value, DType dtype, Span span)
 
 /* ---- adding nodes ---- */
 
-Value tensor_add(Elaborator *e, Node node, Span span, const Value *operand, int operands)
+/* The op's reason begins with its own name: messages have the user's. */
+static Value add_named(Elaborator *e, Node node, const char *name, Span span, const Value *operand,
+                       int operands)
 {
     Node *made = graph_add(e->graph, node);
     if (made)
         return tensor_value(e, made);
-    report(e, span, "%s", graph_why());
-    for (int i = 0; i < operands; i++)
-        report_origin(e, NULL, operand[i]);
+    const char *why = graph_why(), *reason = strstr(why, ": ");
+    report(e, span, "%s%s", name && reason ? name : "", name && reason ? reason : why);
+    for (int i = 0; i < operands; i++) {
+        bool noted = false;
+        for (int j = 0; j < i; j++)
+            noted |= operand[j].origin == operand[i].origin;
+        if (!noted)
+            report_origin(e, NULL, operand[i]);
+    }
     return value_poison;
+}
+
+Value tensor_add(Elaborator *e, Node node, Span span, const Value *operand, int operands)
+{
+    return add_named(e, node, NULL, span, operand, operands);
 }
 
 Value tensor_unary(Elaborator *e, OpKind op, Value a, Span span)
@@ -101,8 +129,7 @@ static bool common_dtype(Elaborator *e, const char *name, Value a, Value b, DTyp
     if (a.kind == VALUE_TENSOR && b.kind == VALUE_TENSOR && a.node->type.dtype != b.node->type.dtype) {
         report(e, span, "%s: the elements of %s and %s differ", name, type_text(e, &a.node->type),
                type_text(e, &b.node->type));
-        report_origin(e, "the first", a);
-        report_origin(e, "the second", b);
+        report_pair(e, a, b);
         report_help(e, "f32(x), i32(x), … convert a tensor");
         return false;
     }
@@ -130,8 +157,7 @@ static void report_broadcast(Elaborator *e, const char *name, Value a, Value b, 
     }
     report(e, span, "%s: %s and %s do not fit together: axis %d is %s and %s", name, type_text(e, x),
            type_text(e, y), axis, left, right);
-    report_origin(e, "the first", a);
-    report_origin(e, "the second", b);
+    report_pair(e, a, b);
 }
 
 /* Both operands in one element type and shape. */
@@ -167,7 +193,7 @@ Value tensor_binary(Elaborator *e, OpKind op, const char *name, Value a, Value b
     if (a.kind == VALUE_POISON || b.kind == VALUE_POISON || !bring_together(e, name, a, b, pair, span))
         return value_poison;
     Value operand[] = {a, b};
-    return tensor_add(e, (Node){.op = op, .in = {pair[0], pair[1]}}, span, operand, 2);
+    return add_named(e, (Node){.op = op, .in = {pair[0], pair[1]}}, name, span, operand, 2);
 }
 
 Value tensor_choose(Elaborator *e, Value condition, Value a, Value b, Span span)
@@ -254,8 +280,7 @@ static Value matrix_product(Elaborator *e, Value a, Value b, Span span)
                "rows",
                type_text(e, &left), type_text(e, &right), value_text(e, value_size(inner)),
                value_text(e, value_size(outer)));
-        report_origin(e, "the first", a);
-        report_origin(e, "the second", b);
+        report_pair(e, a, b);
         return value_poison;
     }
     result = left;
@@ -263,27 +288,23 @@ static Value matrix_product(Elaborator *e, Value a, Value b, Span span)
     if (right.rank > 1)
         result.dim[result.rank++] = right.dim[right.rank - 1];
     if (right.rank > 2 && left.rank == right.rank) /* stack by stack: the op itself */
-        return tensor_add(e, (Node){.op = OP_MATMUL, .in = {x, y}}, span, operand, 2);
+        return add_named(e, (Node){.op = OP_MATMUL, .in = {x, y}}, "'@'", span, operand, 2);
     if (right.rank > 2) {
         report(e, span, "'@': %s and %s do not fit together: stacks need as many axes", type_text(e, &left),
                type_text(e, &right));
-        report_origin(e, "the first", a);
-        report_origin(e, "the second", b);
+        report_pair(e, a, b);
         return value_poison;
     }
     Size rows = size_of(1);
     for (int d = 0; d < left.rank - 1; d++)
-        if (!size_multiply(rows, left.dim[d], &rows)) {
-            report(e, span, "'@': %s has too many rows", type_text(e, &left));
-            return value_poison;
-        }
+        size_multiply(rows, left.dim[d], &rows); /* a node's type holds it */
     Type flat = {.dtype = left.dtype, .rank = 2, .dim = {rows, inner}};
     Type column = {
         .dtype = right.dtype, .rank = 2, .dim = {inner, right.rank > 1 ? right.dim[1] : size_of(1)}};
     Node node = {.op = OP_MATMUL};
     node.in[0] = graph_reshape(e->graph, x, flat);
     node.in[1] = graph_reshape(e->graph, y, column);
-    Value product = tensor_add(e, node, span, operand, 2);
+    Value product = add_named(e, node, "'@'", span, operand, 2);
     if (product.kind == VALUE_TENSOR)
         product.node = graph_reshape(e->graph, product.node, result);
     return product;

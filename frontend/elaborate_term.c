@@ -11,6 +11,13 @@ const Origin *origin_new(Elaborator *e, const char *name, const char *maker, con
     return origin;
 }
 
+/* Bytes since the elaboration began: where the stack is small, MAX_DEPTH may be more than it holds. */
+static size_t stack_used(const Elaborator *e)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return e->stack > here ? e->stack - here : here - e->stack;
+}
+
 bool budget_spend(Elaborator *e, Span span)
 {
     if (e->exhausted)
@@ -27,6 +34,9 @@ bool budget_spend(Elaborator *e, Span span)
     } else if (e->depth > MAX_DEPTH) {
         what = "layers and expressions within each other";
         most = MAX_DEPTH;
+    } else if (stack_used(e) > e->most_stack) {
+        what = "KiB of stack";
+        most = (int)(e->most_stack >> 10);
     }
     if (!what)
         return true;
@@ -167,8 +177,7 @@ static Value refuse_operands(Elaborator *e, Operator op, Value a, Value b, Span 
 {
     report(e, span, "'%s' does not take %s and %s", operator_text(op), described_text(e, a),
            described_text(e, b));
-    report_origin(e, NULL, a);
-    report_origin(e, NULL, b);
+    report_pair(e, a, b);
     return value_poison;
 }
 
@@ -233,7 +242,7 @@ Value evaluate_binary(Elaborator *e, Operator op, Value a, Value b, Span span)
         return list_concatenate(e, a.list, b.list, span);
     if (!is_scalar(a) || !is_scalar(b))
         return refuse_operands(e, op, a, b, span);
-    if (is_tensor(a) || is_tensor(b) || op == OPERATOR_MATMUL || (e->graph && mixes_batch(a, b)))
+    if (is_tensor(a) || is_tensor(b) || op == OPERATOR_MATMUL || mixes_batch(a, b))
         return tensor_operator(e, op, a, b, span);
     bool logical = op == OPERATOR_AND || op == OPERATOR_OR;
     bool bools = a.kind == VALUE_BOOL && b.kind == VALUE_BOOL;
@@ -260,13 +269,18 @@ static Value binary(Elaborator *e, const Term *term, Value left)
     return value;
 }
 
+static bool holds_numbers(Value value)
+{
+    return value.kind == VALUE_OPTION || value.node->type.dtype != DTYPE_BOOL;
+}
+
 static Value unary(Elaborator *e, const Term *term)
 {
     Value a = evaluate(e, term->left);
     if (a.kind == VALUE_POISON)
         return a;
     bool not = term->op == OPERATOR_NOT;
-    if (is_tensor(a)) {
+    if (is_tensor(a) && !(not && holds_numbers(a))) {
         if (!in_prelude(e))
             e->graph->span = term->span;
         if (not)
@@ -275,12 +289,13 @@ static Value unary(Elaborator *e, const Term *term)
     }
     if (not ? a.kind != VALUE_BOOL : !value_is_number(a)) {
         report(e, term->span, "'%s' does not take %s", operator_text(term->op), described_text(e, a));
+        report_origin(e, NULL, a);
         return value_poison;
     }
     const char *why = NULL;
     Value value = value_unary(term->op, a, &why);
     if (why)
-        report(e, term->span, "-%s: %s", value_text(e, a), why);
+        report(e, term->span, "-(%s): %s", value_text(e, a), why);
     return value;
 }
 

@@ -91,16 +91,18 @@ static bool add_field(Elaborator *e, Plan *plan, const TrainField *field)
 static bool check_present(Elaborator *e, const Plan *plan)
 {
     static const PlanField needed[] = {PLAN_DATA, PLAN_LOSS, PLAN_OPTIMIZER, PLAN_BATCH};
-    bool good = true;
+    const char *missing = NULL;
     for (int i = 0; i < 4; i++)
-        if (!plan->field[needed[i]]) {
-            if (good) /* one place, one report */
-                report(e, plan->train->head, "train '%s' has no %s", plan->train->name.text,
-                       rows[needed[i]].name);
+        if (!plan->field[needed[i]])
+            missing = format_text(e, "%s%sno %s", missing ? missing : "", missing ? ", " : "",
+                                  rows[needed[i]].name);
+    if (!missing)
+        return true;
+    report(e, plan->train->head, "train '%s' has %s", plan->train->name.text, missing);
+    for (int i = 0; i < 4; i++)
+        if (!plan->field[needed[i]])
             report_help(e, "%s", rows[needed[i]].form);
-            good = false;
-        }
-    return good;
+    return false;
 }
 
 /* ---- entries ---- */
@@ -224,8 +226,10 @@ static bool source_argument(Elaborator *e, DataSource *data, const char *source,
     if (value.kind == VALUE_POISON)
         return false;
     if (i == 3) {
-        report(e, arg->name.text ? arg->name.span : arg->value->span, "%s has no argument%s%s%s", source,
-               arg->name.text ? " '" : " here", name, arg->name.text ? "'" : "");
+        if (arg->name.text)
+            report(e, arg->name.span, "%s has no argument '%s'", source, name);
+        else
+            report(e, arg->value->span, "%s takes 3 arguments, and here is one more", source);
         report_help(e, "%s(path, split = \"train\", limit = 1000)", source);
         return false;
     }
@@ -273,6 +277,9 @@ static bool entry_split(Elaborator *e, const TrainField *field, int index, DataS
         return false;
     }
     if (!entry->name.text && field->entry.count > 1) {
+        for (int i = 0; i < index; i++)
+            if (!field->entry.at[i].name.text)
+                return false; /* one rule, one report */
         report(e, entry->span, "of several sources each has a name: train = …, valid = …, test = …");
         return false;
     }

@@ -440,7 +440,7 @@ static int parser_lex(PARSER_STYPE *value, Span *span, void *scanner, Parse *par
 static const char *token_text(Parse *parse, Span span)
 {
     if (span.begin == span.end)
-        return parse->end < (int)parse->source->length ? "the end of the expression" : "the end of the file";
+        return parse->file ? "end of the file" : "end of the expression";
     return arena_printf(ARENA, "'%.*s'", span.end - span.begin > 40 ? 40 : span.end - span.begin,
                         parse->source->text + span.begin);
 }

@@ -89,6 +89,13 @@ void report_origin(Elaborator *e, const char *name, Value value)
         report_note(e, origin->span, "%s is %s", called, type);
 }
 
+void report_pair(Elaborator *e, Value a, Value b)
+{
+    report_origin(e, "the first", a);
+    if (a.origin != b.origin)
+        report_origin(e, "the second", b);
+}
+
 static void default_print(Text *text, const Parameter *param)
 {
     if (!param->value)

@@ -119,9 +119,11 @@ Term *term_call(Parse *parse, Span span, Term *piped, Term *callee, Args args)
     term->args = args;
     term->text = callee->text;
     if (callee->kind != TERM_NAME) {
-        diag_report(parse->diag, DIAG_ERROR, callee->span,
-                    "only a name can be called: a layer, or what `as` named");
-        term->text = "?"; /* no elaboration follows an error */
+        bool reported = callee->kind == TERM_CALL && !callee->text;
+        if (!reported)
+            diag_report(parse->diag, DIAG_ERROR, callee->span,
+                        "only a name can be called: a layer, or what `as` named");
+        term->text = NULL; /* nothing follows an error */
     }
     return term_finish(parse, term);
 }

@@ -232,8 +232,6 @@ Value value_binary(Operator op, Value a, Value b, const char **why)
         return value_bool((a.boolean == b.boolean) == (op == OPERATOR_EQ));
     if (a.kind == VALUE_INT && b.kind == VALUE_INT)
         return int_binary(op, a.integer, b.integer, why);
-    if ((a.kind == VALUE_INT && a.integer.power) || (b.kind == VALUE_INT && b.integer.power))
-        return fail(why, "batch is known only at run time: it does not mix with a float here");
     return float_binary(op, value_real(a), value_real(b), why);
 }
 
