@@ -7,9 +7,14 @@
 #include "value.h"
 
 enum {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* sanitizers are slow */
+    MAX_EVALUATIONS = 100000,
+    MAX_NODES = 20000,
+#else
     MAX_EVALUATIONS = 10000000, /* terms and rounds evaluated in a program, all phases together */
     MAX_NODES = 1000000,        /* of a graph */
-    MAX_DEPTH = 1000,           /* terms, blocks and layers within each other while they are evaluated */
+#endif
+    MAX_DEPTH = 1000, /* terms, blocks and layers within each other while they are evaluated */
     MAX_LIST = 65536,
 };
 
@@ -186,6 +191,8 @@ Binding *scope_find(const Scope *scope, const char *name);
 Binding *scope_bind(Elaborator *e, Scope *scope, const char *name, Value value); /* in this scope */
 /* False when a budget is spent, after the one report. */
 bool budget_spend(Elaborator *e, Span span);
+/* What costs as much as so many evaluations, and is looked at by the next. */
+void budget_charge(Elaborator *e, size_t evaluations);
 const Origin *origin_new(Elaborator *e, const char *name, const char *maker, const char *word, Span span);
 bool in_prelude(const Elaborator *e);
 

@@ -7,6 +7,7 @@ static void run_statement(Elaborator *e, const Statement *s);
 const char *full_name(Elaborator *e, const char *component)
 {
     const Frame *f = e->frame;
+    budget_charge(e, (strlen(f->path) + strlen(f->round)) / 256);
     return format_text(e, "%s%s%s%s", f->path, *f->path ? "." : "", component, f->round);
 }
 

@@ -45,6 +45,12 @@ bool budget_spend(Elaborator *e, Span span)
     return false;
 }
 
+void budget_charge(Elaborator *e, size_t evaluations)
+{
+    size_t left = e->evaluations < MAX_EVALUATIONS ? (size_t)(MAX_EVALUATIONS - e->evaluations) : 0;
+    e->evaluations += (int)(evaluations < left ? evaluations : left);
+}
+
 /* ---- names ---- */
 
 Binding *scope_find(const Scope *scope, const char *name)
@@ -100,6 +106,7 @@ static Value parameters_value(Elaborator *e)
 {
     ValueList *list = arena_alloc(e->arena, sizeof *list);
     list->at = arena_alloc(e->arena, (size_t)e->parameter.count * sizeof *list->at);
+    budget_charge(e, (size_t)e->parameter.count);
     for (int i = 0; i < e->parameter.count; i++)
         if (e->parameter.at[i]->trainable && e->parameter.at[i]->decay)
             list->at[list->count++] = tensor_value(e, graph_variable(e->graph, e->parameter.at[i]));
@@ -189,6 +196,7 @@ static Value list_concatenate(Elaborator *e, const ValueList *a, const ValueList
     }
     ValueList *sum = arena_alloc(e->arena, sizeof *sum);
     sum->count = a->count + b->count;
+    budget_charge(e, (size_t)sum->count);
     sum->at = arena_alloc(e->arena, (size_t)sum->count * sizeof *sum->at);
     for (int i = 0; i < sum->count; i++)
         sum->at[i] = i < a->count ? a->at[i] : b->at[i - a->count];

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MAX_NESTING = 200 };
+enum { MAX_NESTING = 200, MAX_NAME = 200 };
 
 typedef struct Name {
     const char *text; /* NULL: there is none */
