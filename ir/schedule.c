@@ -50,6 +50,12 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
                      "schedule of '%s': item loop %d grows with the batch and is not the first", c->name, i);
             return fault;
         }
+        if (s->blocked && s->tile[a] > 1 && c->axis.at[a].extent.power) {
+            snprintf(fault, sizeof fault,
+                     "schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a block",
+                     c->name, a);
+            return fault;
+        }
         seen |= 1u << a;
     }
     return NULL;

@@ -17,28 +17,35 @@ typedef struct Run {
     int64_t batch;
 } Run;
 
-/* model is used up. reference: f64. */
-static inline Run run_start(Model *model, const char *engine, const char *target, bool reference)
+/* A program as it stands, with an arena in which every number is NaN: nothing may be read before it is written. */
+static inline Run run_open(Program *program, const char *engine, int64_t batch)
 {
     static Diagnostics diag;
     diag = (Diagnostics){.out = stderr};
+    BackendOptions options = {.level = 2, .verify = true, .diag = &diag};
+    Run run = {.program = program, .engine = engine_find(engine), .batch = batch};
+    ck_assert_ptr_nonnull(run.engine);
+    run.state = run.engine->start(program, &options);
+    ck_assert_ptr_nonnull(run.state);
+    run.arena = aligned_alloc(64, (size_t)program->arena_bytes + 64);
+    ck_assert_ptr_nonnull(run.arena);
+    memset(run.arena, 0xff, (size_t)program->arena_bytes + 64);
+    return run;
+}
+
+/* model is used up. reference: f64. */
+static inline Run run_start(Model *model, const char *engine, const char *target, bool reference)
+{
+    Diagnostics diag = {.out = stderr};
     PipelineOptions options = {.target = target_find(target),
                                .verify = true,
                                .reference = reference,
                                .dump_to = stderr,
                                .dump = getenv("NETC_DUMP")};
-    Run run = {.engine = engine_find(engine), .batch = model->batch};
+    Program *program;
     ck_assert_ptr_nonnull(options.target);
-    ck_assert_ptr_nonnull(run.engine);
-    ck_assert(pipeline_run(model, &diag, &options, &run.program));
-    BackendOptions backend = {.level = 2, .verify = true, .diag = &diag};
-    run.state = run.engine->start(run.program, &backend);
-    ck_assert_ptr_nonnull(run.state);
-    run.arena = aligned_alloc(64, (size_t)run.program->arena_bytes + 64);
-    ck_assert_ptr_nonnull(run.arena);
-    memset(run.arena, 0xff,
-           (size_t)run.program->arena_bytes + 64); /* NaN: nothing may be read before it is written */
-    return run;
+    ck_assert(pipeline_run(model, &diag, &options, &program));
+    return run_open(program, engine, model->batch);
 }
 
 static inline void run_stop(Run *run)
