@@ -218,7 +218,8 @@ static void sort(Order *o)
                 ready_push(&ready, o->next[i].at[k]);
     }
     assert(done == o->count);
-    memcpy(&o->c->compute.at[o->first], sorted, (size_t)done * sizeof *sorted);
+    if (done)
+        memcpy(&o->c->compute.at[o->first], sorted, (size_t)done * sizeof *sorted);
 }
 
 /* ---- the pass ------------------------------------------------------------------------------------------ */
