@@ -51,9 +51,10 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
             return fault;
         }
         if (s->blocked && s->tile[a] > 1 && c->axis.at[a].extent.power) {
-            snprintf(fault, sizeof fault,
-                     "schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a block",
-                     c->name, a);
+            snprintf(
+                fault, sizeof fault,
+                "schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a block",
+                c->name, a);
             return fault;
         }
         seen |= 1u << a;

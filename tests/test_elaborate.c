@@ -487,7 +487,8 @@ static const char *const optimizers[] = {"sgd(0.1)", "sgd(0.1, momentum = 0.9, n
 
 START_TEST(optimizers_compile)
 {
-    compile(load_trained("", "logits = x |> dense(4) |> batch_norm |> dropout(0.1) |> relu |> dense(2) as last;",
+    compile(load_trained("",
+                         "logits = x |> dense(4) |> batch_norm |> dropout(0.1) |> relu |> dense(2) as last;",
                          arena_printf(arena, "clip norm = 1.0; optimizer %s;", optimizers[_i])),
             optimizers[_i]);
 }
