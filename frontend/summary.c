@@ -20,6 +20,7 @@ typedef struct Summary {
     const Model *model;
     int phase; /* whose layers are listed */
     LIST(Layer) layer;
+    int *layer_of; /* by variable: the layer that owns the parameter */
 } Summary;
 
 /* ---- numbers and tables -------------------------------------------------------------------------------- */
@@ -94,12 +95,6 @@ static Layer *owner_of(Summary *s, const char *name)
     return find_layer(s, dot ? arena_printf(s->arena, "%.*s", (int)(dot - name), name) : name);
 }
 
-static void add_note(Summary *s, Layer *layer, const char *note)
-{
-    if (!strstr(layer->note, note))
-        layer->note = *layer->note ? arena_printf(s->arena, "%s, %s", layer->note, note) : note;
-}
-
 static void add_outputs(Summary *s)
 {
     const Graph *graph = s->model->phase[s->phase];
@@ -110,8 +105,36 @@ static void add_outputs(Summary *s)
     }
 }
 
+static bool is_frozen(const Variable *v) { return !v->trainable; }
+static bool is_undecayed(const Variable *v) { return v->trainable && !v->decay; }
+static bool has_own_rate(const Variable *v) { return v->trainable && v->lr_scale != 1; }
+
+/* "no decay: b" for those parameters of a layer of which `holds` is true; all of them need no names. */
+static void add_note(Summary *s, Layer *layer, const char *note, bool (*holds)(const Variable *))
+{
+    Text names = {0};
+    int count = 0, all = 0;
+    for (int i = 0; i < s->model->variable.count; i++) {
+        const Variable *v = s->model->variable.at[i];
+        if (v->kind != VARIABLE_PARAM || s->layer_of[i] != layer - s->layer.at)
+            continue;
+        all++;
+        if (!holds(v))
+            continue;
+        const char *dot = strrchr(v->name, '.');
+        text_printf(&names, "%s%s", count++ ? " " : ": ", dot ? dot + 1 : v->name);
+        if (holds == has_own_rate)
+            text_printf(&names, " x%g", v->lr_scale);
+    }
+    if (count)
+        layer->note = arena_printf(s->arena, "%s%s%s%s", layer->note, *layer->note ? ", " : "", note,
+                                   count == all && holds != has_own_rate ? "" : text_string(&names));
+    text_free(&names);
+}
+
 static void add_parameters(Summary *s)
 {
+    s->layer_of = arena_alloc(s->arena, ((size_t)s->model->variable.count + 1) * sizeof *s->layer_of);
     for (int i = 0; i < s->model->variable.count; i++) {
         const Variable *v = s->model->variable.at[i];
         if (v->kind != VARIABLE_PARAM)
@@ -121,12 +144,12 @@ static void add_parameters(Summary *s)
         Layer *layer = owner_of(s, v->name);
         layer->parameters += elements.count;
         layer->weight_bytes += type_bytes(&v->type, 1);
-        if (!v->trainable)
-            add_note(s, layer, "frozen");
-        if (!v->decay)
-            add_note(s, layer, "no decay");
-        if (v->lr_scale != 1)
-            add_note(s, layer, arena_printf(s->arena, "lr x%g", v->lr_scale));
+        s->layer_of[i] = (int)(layer - s->layer.at);
+    }
+    for (int i = 0; i < s->layer.count; i++) {
+        add_note(s, &s->layer.at[i], "frozen", is_frozen);
+        add_note(s, &s->layer.at[i], "no decay", is_undecayed);
+        add_note(s, &s->layer.at[i], "learning rate", has_own_rate);
     }
 }
 

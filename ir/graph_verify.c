@@ -198,6 +198,24 @@ static const char *node_variable_fault(const Graph *graph, const Node *node)
                         variable->name, type_text(graph->arena, &variable->type));
 }
 
+static int phase_of(const Graph *graph)
+{
+    for (int p = 0; p < PHASE_COUNT; p++)
+        if (graph->model->phase[p] == graph)
+            return p;
+    return PHASE_COUNT;
+}
+
+/* An evaluation's end runs with the number of samples as its batch, for which no memory is planned. */
+static const char *growth_fault(const Graph *graph, const Node *node)
+{
+    for (int d = 0; d < node->type.rank; d++)
+        if (node->type.dim[d].power && phase_of(graph) == PHASE_FINISH)
+            return arena_printf(graph->arena, "%s grows with the batch, which finish may not",
+                                type_text(graph->arena, &node->type));
+    return NULL;
+}
+
 const char *node_fault(const Graph *graph, int place)
 {
     Arena *arena = graph->arena;
@@ -213,6 +231,8 @@ const char *node_fault(const Graph *graph, int place)
         reason = attributes_fault(graph, node);
     if (!reason)
         reason = node_variable_fault(graph, node);
+    if (!reason)
+        reason = growth_fault(graph, node);
     if (reason)
         return at_node(graph, node, reason);
 
@@ -292,14 +312,6 @@ const char *result_fault(const Graph *graph, int place)
         return arena_printf(arena, "result '%s' is %s, but a loss or metric is f32[]", result->name,
                             type_text(arena, &result->node->type));
     return NULL;
-}
-
-static int phase_of(const Graph *graph)
-{
-    for (int p = 0; p < PHASE_COUNT; p++)
-        if (graph->model->phase[p] == graph)
-            return p;
-    return PHASE_COUNT;
 }
 
 bool phase_sets(int phase, VariableKind kind)

@@ -43,6 +43,12 @@ static void foreign_variable(Model *m)
     step_of(m)->node.at[0]->variable = copy;
 }
 static void wrong_gradient(Model *m) { step_of(m)->node.at[5]->variable = m->variable.at[1]; }
+static void growing_finish(Model *m)
+{
+    Graph *g = m->phase[PHASE_FINISH];
+    Node *total = g->node.at[0];
+    graph_broadcast(g, total, TYPE(F32, BATCH));
+}
 static void equal_nodes(Model *m)
 {
     Graph *g = step_of(m);
@@ -161,6 +167,7 @@ static const Plant plants[] = {
     {"step: %0 variable 'head': is u8[batch, 4], but 'x' is i8[batch, 4]", wrong_variable_type},
     {"step: %0 variable 'head': its variable is none of the model", foreign_variable},
     {"step: %5 gradient: its variable is not its input's", wrong_gradient},
+    {"finish: %1 broadcast: f32[batch] grows with the batch, which finish may not", growing_finish},
     {"step: %3 and %10 are equal, but two nodes", equal_nodes},
 
     {"step: result 0 has no name", unnamed_result},

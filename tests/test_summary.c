@@ -59,15 +59,22 @@ START_TEST(what_differs_from_the_defaults_is_said)
     Program *program = sample_program(arena);
     Model *model = program->model;
     Variable *w = model->variable.at[0];
-    w->trainable = w->decay = false;
+    Variable *b = model_variable(model, VARIABLE_PARAM, "head.b", TYPE(F32, {1, 0}));
+    static const char head[] = "head   f32[batch, 3]           4            16               120    100";
+    w->decay = false;
     w->lr_scale = 0.1;
+    ck_assert_line(summary_of(program), arena_printf(arena, "%s  no decay: w, learning rate: w x0.1", head));
+    b->decay = false;
+    ck_assert_line(summary_of(program), arena_printf(arena, "%s  no decay, learning rate: w x0.1", head));
+    w->trainable = false;
+    ck_assert_line(summary_of(program), arena_printf(arena, "%s  frozen: w, no decay: b", head));
+    b->trainable = false;
+    ck_assert_line(summary_of(program), arena_printf(arena, "%s  frozen", head));
+
     model->training->best = "top1";
     model->training->patience = 0;
-    const char *text = summary_of(program);
-    ck_assert_line(
-        text,
-        "head   f32[batch, 3]           3            12               120    100  frozen, no decay, lr x0.1");
-    ck_assert_line(text, "training net: batch 10, 3 epochs, seed 7, never stops early, best by top1");
+    ck_assert_line(summary_of(program),
+                   "training net: batch 10, 3 epochs, seed 7, never stops early, best by top1");
     model->training = NULL;
     ck_assert_line(summary_of(program), "no training: batch 10 by default");
 }
