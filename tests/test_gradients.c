@@ -272,6 +272,63 @@ START_TEST(network_has_its_derivatives)
 }
 END_TEST
 
+/* Where a function has a kink, the rules say which side counts: given a (and b), the gradient of the sum of the result. */
+typedef struct Kink {
+    OpKind op;
+    double a[4], b[4], da[4], db[4];
+} Kink;
+
+static const Kink kinks[] = {
+    {OP_RELU, {0, -0.0, 1, -1}, {0}, {0, 0, 1, 0}, {0}},
+    {OP_ABS, {0, -0.0, 1, -1}, {0}, {1, 1, 1, -1}, {0}},
+    {OP_MAX, {1, 2, 3, -0.0}, {1, 3, 2, 0}, {1, 0, 1, 1}, {0, 1, 0, 0}},
+    {OP_MIN, {1, 2, 3, -0.0}, {1, 3, 2, 0}, {1, 1, 0, 1}, {0, 0, 1, 0}},
+    {OP_POW, {2, -2, 0, 0}, {2, 3, 2, 1}, {4, 12, 0, 1}, {2.77258872, 0, 0, 0}},
+    {OP_REDUCE_MAX, {3, 1, 3, 3}, {0}, {1, 0, 0, 0}, {0}},
+    {OP_REDUCE_MIN, {3, 1, 1, 3}, {0}, {0, 1, 0, 0}, {0}},
+};
+
+static void build_kink(Model *model, const void *context)
+{
+    const Kink *k = context;
+    Graph *graph = model->phase[PHASE_PREDICT];
+    Type four = {DTYPE_F32, 1, {size_of(4)}};
+    Node *a = graph_variable(graph, model_variable(model, VARIABLE_PARAM, "a", four));
+    Node *b = graph_variable(graph, model_variable(model, VARIABLE_PARAM, "b", four)), *loss = a;
+    Ints axis = {1, {0}};
+    if (op_info[k->op].class == OP_CLASS_REDUCE) {
+        loss = graph_reduce(graph, k->op, a, axis);
+    } else {
+        loss = op_info[k->op].inputs == 2 ? graph_binary(graph, k->op, a, b) : graph_unary(graph, k->op, a);
+        loss = graph_reduce(graph, OP_SUM, loss, axis);
+    }
+    list_add(graph->arena, &graph->result, ((Result){RESULT_OUTPUT, "da", graph_gradient(graph, loss, a)}));
+    list_add(graph->arena, &graph->result, ((Result){RESULT_OUTPUT, "db", graph_gradient(graph, loss, b)}));
+}
+
+START_TEST(kinks_have_one_side)
+{
+    const Kink *k = &kinks[_i];
+    Ensemble ensemble = ensemble_start(engines, ENGINES, build_kink, k);
+    ensemble_clear(&ensemble, 1);
+    ensemble_set(&ensemble, "a", k->a);
+    ensemble_set(&ensemble, "b", k->b);
+    ensemble_run(&ensemble, PHASE_PREDICT, 1);
+    for (int e = 0; e < ensemble.count; e++) {
+        double da[4], db[4];
+        ensemble_get(&ensemble, e, PHASE_PREDICT, "da", da);
+        ensemble_get(&ensemble, e, PHASE_PREDICT, "db", db);
+        for (int i = 0; i < 4; i++) {
+            ck_assert_msg(fabs(da[i] - k->da[i]) <= 1e-6, "%s at %g, %g: da is %g, not %g",
+                          op_info[k->op].name, k->a[i], k->b[i], da[i], k->da[i]);
+            ck_assert_msg(fabs(db[i] - k->db[i]) <= 1e-6, "%s at %g, %g: db is %g, not %g",
+                          op_info[k->op].name, k->a[i], k->b[i], db[i], k->db[i]);
+        }
+    }
+    ensemble_stop(&ensemble);
+}
+END_TEST
+
 START_TEST(every_differentiable_op_has_a_case)
 {
     for (int op = 0; op < OP_COUNT; op++) {
@@ -289,6 +346,7 @@ int main(void)
     TCase *cases = tcase_create("derivatives");
     tcase_add_test(cases, every_differentiable_op_has_a_case);
     tcase_add_loop_test(cases, op_has_its_derivative, 0, op_case_count);
+    tcase_add_loop_test(cases, kinks_have_one_side, 0, sizeof kinks / sizeof *kinks);
     tcase_add_loop_test(cases, network_has_its_derivatives, 0, network_count);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -156,7 +156,7 @@ static void try_by_hand(Trial *t)
 static void try_fill(Trial *t, Fill fill, int64_t batch)
 {
     static const char *const name[FILL_COUNT] = {"small integers", "wide integers", "reals", "spread"};
-    static const int parts[] = {1, 2, 3, 7};
+    static const int parts[] = {3, 1, 2, 7};
     Random random = {(uint64_t)(t->c - op_case) * 1000003u + (uint64_t)batch * 10 + fill};
     t->batch = batch;
     t->arena = arena_new();
@@ -171,7 +171,8 @@ static void try_fill(Trial *t, Fill fill, int64_t batch)
     const Tensor *const want[2] = {evaluate(t, false), evaluate(t, true)}; /* by `reference` */
     if (batch == NOMINAL_BATCH || !op_case_grows(t->c))
         check_trust(t, want[0]);
-    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+    bool all = batch == 5 || batch == NOMINAL_BATCH || !op_case_grows(t->c);
+    for (int p = 0; p < (all ? 4 : 1); p++)
         run_all(t, want, parts[p]);
     arena_free(t->arena);
 }
