@@ -169,8 +169,10 @@ bool infer_slice(const Node *node, Type *type)
     for (int d = 0; d < x->rank; d++) {
         int64_t begin = node->attr[0].at[d], step = node->attr[1].at[d];
         bool whole = begin == 0 && step == 1 && size_equal(type->dim[d], x->dim[d]);
-        if (!whole && (x->dim[d].power || type->dim[d].power || type->dim[d].count < 1 ||
-                       begin + (type->dim[d].count - 1) * step >= x->dim[d].count))
+        int64_t last = 0;
+        bool beyond = __builtin_mul_overflow(type->dim[d].count - 1, step, &last) ||
+                      __builtin_add_overflow(last, begin, &last) || last >= x->dim[d].count;
+        if (!whole && (x->dim[d].power || type->dim[d].power || type->dim[d].count < 1 || beyond))
             return refuse("slice: %s from %lld by %lld is not within axis %d of %s", shape_text(type),
                           (long long)begin, (long long)step, d, shape_text(x));
     }

@@ -208,6 +208,18 @@ START_TEST(case_holds)
 }
 END_TEST
 
+START_TEST(misuse_is_refused)
+{
+    const OpCase *c = &op_refused[_i];
+    Arena *arena = arena_new();
+    Node *y = op_case_build(c, model_new(arena, "refused"));
+    ck_assert_msg(!y, "%s accepts %s", op_info[c->op].name, c->what);
+    ck_assert_msg(strstr(graph_why(), op_info[c->op].name), "%s, %s: '%s' does not name the op",
+                  op_info[c->op].name, c->what, graph_why());
+    arena_free(arena);
+}
+END_TEST
+
 START_TEST(every_op_has_a_case)
 {
     for (int op = 0; op < OP_COUNT; op++) {
@@ -224,6 +236,7 @@ int main(void)
     Suite *suite = suite_create("ops");
     TCase *cases = tcase_create("cases");
     tcase_add_test(cases, every_op_has_a_case);
+    tcase_add_loop_test(cases, misuse_is_refused, 0, op_refused_count);
     tcase_add_loop_test(cases, case_holds, 0, op_case_count);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

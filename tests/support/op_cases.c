@@ -27,6 +27,11 @@ const OpCase op_case[] = {
 };
 const int op_case_count = sizeof op_case / sizeof *op_case;
 
+const OpCase op_refused[] = {
+#include "op_refused.def"
+};
+const int op_refused_count = sizeof op_refused / sizeof *op_refused;
+
 const char *op_case_name(int operand)
 {
     static const char *const name[MAX_INPUTS] = {"a", "b", "c"};

@@ -28,6 +28,9 @@ typedef struct OpCase {
 extern const OpCase op_case[];
 extern const int op_case_count;
 
+extern const OpCase op_refused[]; /* op_refused.def: what op_case_build gives NULL for */
+extern const int op_refused_count;
+
 /* A model whose phase `predict` has the result "y" of the case; operands are the variables "a", "b", "c". GRADIENT stands for
    the gradient of the sum of a · a. Returns the result's node. */
 Node *op_case_build(const OpCase *c, Model *model);
