@@ -50,7 +50,7 @@ static void put_all_in_memory(Graph *graph)
 static void build(Model *model, const void *context)
 {
     const Seed *seed = context;
-    random_graph(model, seed->number, seed->number % 2);
+    random_graph(model, PHASE_STEP, seed->number, seed->number % 2);
     clean(model);
     if (seed->all_in_memory)
         put_all_in_memory(model->phase[PHASE_STEP]);

@@ -4,6 +4,7 @@
 #include "fill.h"
 #include "networks.h"
 #include "ops.h"
+#include "random_graph.h"
 
 #include <check.h>
 #include <math.h>
@@ -14,24 +15,25 @@
 static const EngineRow engines[] = {
     {"interp", "x86-64-v3", true}, {"interp", "x86-64-v3", false}, {"llvm", "x86-64-v3", false}};
 enum { ENGINES = sizeof engines / sizeof *engines, REFERENCE = 0, FIRST_F32 = 1 };
-enum { BATCH = 3, MOST_VARIABLES = 12, DIRECTIONS = 6, MOST_ELEMENTS = 1 << 15 };
+enum { BATCH = 3, MOST_VARIABLES = 48, DIRECTIONS = 6, RANDOM_GRAPHS = 200, MOST_ELEMENTS = 1 << 15 };
 
 static struct {
-    double dual, differences; /* relative errors */
-    double bound;             /* of f32 errors over what is allowed */
-    int problems;
+    double dual, differences;       /* relative errors */
+    double bound;                   /* of f32 errors over what is allowed */
+    int problems, directions, flat; /* flat: the derivative is 0 along it */
 } worst;
 
-/* What is differentiated: one case of an op, its result weighed by the fixed "weights"; or a network. */
+/* What is differentiated: one case of an op, its result weighed by the fixed "weights"; a network; or a random graph. */
 typedef struct Problem {
     const OpCase *c;
     const Network *network;
+    uint64_t seed;
     bool gradients; /* with the results "d NAME" */
 } Problem;
 
 static bool is_wanted(const Variable *v)
 {
-    return dtype_is_float(v->type.dtype) && strcmp(v->name, "weights") != 0;
+    return dtype_is_float(v->type.dtype) && v->kind != VARIABLE_SCALAR && strcmp(v->name, "weights") != 0;
 }
 
 static const char *result_name(Arena *arena, const Variable *v)
@@ -47,12 +49,36 @@ static Node *weighed_sum(Model *model, Node *y)
     return graph_reduce(graph, OP_SUM, graph_binary(graph, OP_MUL, y, weights), all);
 }
 
+/* The sum of all results' elements. */
+static Node *sum_of_results(Model *model)
+{
+    Graph *graph = model->phase[PHASE_PREDICT];
+    Node *loss = graph_number(graph, DTYPE_F32, 0);
+    for (int i = 0; i < graph->result.count; i++) {
+        Node *y = graph->result.at[i].node;
+        Ints all = {.count = y->type.rank, .at = {0, 1, 2, 3, 4, 5, 6, 7}};
+        loss = graph_binary(graph, OP_ADD, loss, graph_reduce(graph, OP_SUM, y, all));
+    }
+    return loss;
+}
+
+static Node *loss_of(Model *model, const Problem *p)
+{
+    if (p->c)
+        return weighed_sum(model, op_case_build(p->c, model));
+    if (p->network)
+        return p->network->loss(model);
+    random_graph(model, PHASE_PREDICT, p->seed, p->seed % 2);
+    return sum_of_results(model);
+}
+
 static void build(Model *model, const void *context)
 {
     const Problem *p = context;
     model->batch = BATCH;
+    Node *loss = loss_of(model, p);
+    model->batch = BATCH;
     Graph *graph = model->phase[PHASE_PREDICT];
-    Node *loss = p->c ? weighed_sum(model, op_case_build(p->c, model)) : p->network->loss(model);
     list_add(graph->arena, &graph->result, ((Result){RESULT_OUTPUT, "loss", loss}));
     for (int v = 0; p->gradients && v < model->variable.count; v++) {
         Variable *variable = model->variable.at[v];
@@ -100,27 +126,38 @@ static int64_t count_of(const Checker *k, int v)
     return type_count(&k->forward->variable.at[v]->type, BATCH);
 }
 
+static Range range_of(const Checker *k, int v)
+{
+    const Variable *variable = k->forward->variable.at[v];
+    if (k->problem.c)
+        return strcmp(variable->name, "weights") ? k->problem.c->range[v] : (Range){0};
+    if (variable->kind == VARIABLE_SCALAR)
+        return (Range){0, 1000};
+    if (variable->type.dtype == DTYPE_I32)
+        return k->problem.network ? (Range){0, NETWORK_CLASSES - 1} : (Range){-2, 2};
+    return k->problem.network ? (Range){-1, 1} : (Range){-4, 4};
+}
+
+/* Of ops all different and away from kinks; of half of the random graphs integers, so that nothing is rounded. */
+static Fill fill_of(const Problem *p)
+{
+    if (p->c)
+        return FILL_SPREAD;
+    return p->network || p->seed % 4 >= 2 ? FILL_REAL : FILL_SMALL;
+}
+
 static void draw_values(Checker *k, Random *random)
 {
     k->step = 1e-3;
     for (int v = 0; v < k->forward->variable.count; v++) {
         const Variable *variable = k->forward->variable.at[v];
         int64_t count = count_of(k, v);
-        Range range = {0};
-        if (k->problem.c && is_wanted(variable))
-            range = k->problem.c->range[v];
-        else if (k->problem.c && v < MAX_INPUTS && strcmp(variable->name, "weights") != 0)
-            range = k->problem.c->range[v];
-        else if (variable->type.dtype == DTYPE_I32)
-            range = (Range){0, NETWORK_CLASSES - 1};
         k->value[v] = arena_alloc(k->arena, (size_t)count * sizeof(double));
         k->direction[v] = arena_alloc(k->arena, (size_t)count * sizeof(double));
-        fill_values(random, k->problem.c ? FILL_SPREAD : FILL_REAL, variable->type.dtype, v, range,
-                    k->value[v], count);
+        fill_values(random, fill_of(&k->problem), variable->type.dtype, v, range_of(k, v), k->value[v],
+                    count);
         if (is_wanted(variable))
             k->step = fmin(k->step, 0.02 / (double)count);
-        for (int64_t i = 0; i < count; i++) /* of networks moderate, so that nothing saturates */
-            k->value[v][i] *= k->problem.c || !is_wanted(variable) ? 1 : 0.5;
     }
 }
 
@@ -177,12 +214,16 @@ static void check_direction(Checker *k)
             size += fabs(k->gradient[v][i] * k->direction[v][i]);
         }
     double exact = dual(k);
+    worst.directions++;
+    worst.flat += size == 0;
     ck_assert_msg(fabs(along - exact) <= 1e-12 * size, "%s: derivative %.17g, by dual numbers %.17g, of %g",
                   k->label, along, exact, size);
+    worst.dual = fmax(worst.dual, size > 0 ? fabs(along - exact) / size : 0);
+    if (!k->problem.c && !k->problem.network)
+        return; /* nobody knows where its kinks are */
     double coarse = central(k, k->step), fine = central(k, k->step / 2), limit = (4 * fine - coarse) / 3;
     ck_assert_msg(fabs(along - limit) <= 1e-7 * size, "%s: derivative %.17g, by differences %.17g, of %g",
                   k->label, along, limit, size);
-    worst.dual = fmax(worst.dual, size > 0 ? fabs(along - exact) / size : 0);
     worst.differences = fmax(worst.differences, size > 0 ? fabs(along - limit) / size : 0);
 }
 
@@ -272,6 +313,14 @@ START_TEST(network_has_its_derivatives)
 }
 END_TEST
 
+START_TEST(random_graph_has_its_derivatives)
+{
+    char label[40];
+    snprintf(label, sizeof label, "random graph %d", _i);
+    check_problem((Problem){.seed = (uint64_t)_i}, label);
+}
+END_TEST
+
 /* Where a function has a kink, the rules say which side counts: given a (and b), the gradient of the sum of the result. */
 typedef struct Kink {
     OpKind op;
@@ -348,13 +397,15 @@ int main(void)
     tcase_add_loop_test(cases, op_has_its_derivative, 0, op_case_count);
     tcase_add_loop_test(cases, kinks_have_one_side, 0, sizeof kinks / sizeof *kinks);
     tcase_add_loop_test(cases, network_has_its_derivatives, 0, network_count);
+    tcase_add_loop_test(cases, random_graph_has_its_derivatives, 0, RANDOM_GRAPHS);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     if (srunner_fork_status(runner) == CK_NOFORK)
-        printf("%d problems; worst: %.2g by dual numbers, %.2g by differences; f32 %.3f of the bound\n",
-               worst.problems, worst.dual, worst.differences, worst.bound);
+        printf("%d problems, %d directions (%d flat); worst: %.2g by dual numbers, %.2g by differences; f32 "
+               "%.3f of the bound\n",
+               worst.problems, worst.directions, worst.flat, worst.dual, worst.differences, worst.bound);
     srunner_free(runner);
     return failed != 0;
 }

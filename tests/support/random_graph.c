@@ -530,12 +530,10 @@ static void add_assigns(Grower *g)
     }
 }
 
-void random_graph(Model *model, uint64_t seed, bool exact)
+void random_graph(Model *model, Phase phase, uint64_t seed, bool exact)
 {
-    Grower g = {.random = {seed * 0x2545f4914f6cdd1du},
-                .model = model,
-                .graph = model->phase[PHASE_STEP],
-                .exact = exact};
+    Grower g = {
+        .random = {seed * 0x2545f4914f6cdd1du}, .model = model, .graph = model->phase[phase], .exact = exact};
     model->batch = pick(&g, 2, 9);
     for (int i = 0; i < 3; i++)
         grow_variable(&g);
@@ -543,5 +541,6 @@ void random_graph(Model *model, uint64_t seed, bool exact)
     for (int attempt = 0; attempt < 200 && g.count < size; attempt++)
         grow(&g);
     add_results(&g);
-    add_assigns(&g);
+    if (phase == PHASE_STEP)
+        add_assigns(&g);
 }
