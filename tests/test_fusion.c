@@ -65,6 +65,8 @@ typedef struct Trial {
     double *value[MOST_VARIABLES];
     int64_t batch;
     Evaluation want;
+    Model *written; /* not simplified; its results are the model's first ones */
+    Evaluation meant;
 } Trial;
 
 static void draw_values(Trial *t)
@@ -72,6 +74,7 @@ static void draw_values(Trial *t)
     Random random = {t->seed.number * 77 + (uint64_t)t->batch};
     Fill fill = t->seed.number % 4 < 2 ? FILL_SMALL : FILL_REAL;
     t->want = evaluation_new(t->arena, t->model, t->batch, false);
+    t->meant = evaluation_new(t->arena, t->written, t->batch, false);
     for (int v = 0; v < t->model->variable.count; v++) {
         const Variable *variable = t->model->variable.at[v];
         int64_t count = type_count(&variable->type, t->batch);
@@ -81,8 +84,10 @@ static void draw_values(Trial *t)
         t->value[v] = arena_alloc(t->arena, (size_t)count * sizeof(double));
         fill_values(&random, fill, variable->type.dtype, 0, range, t->value[v], count);
         evaluation_set(&t->want, variable, t->value[v], NULL);
+        evaluation_set(&t->meant, t->written->variable.at[v], t->value[v], NULL);
     }
     graph_evaluate(&t->want, t->model->phase[PHASE_STEP]);
+    graph_evaluate(&t->meant, t->written->phase[PHASE_STEP]);
 }
 
 static void run(const Trial *t, Ensemble *e, int parts)
@@ -93,9 +98,8 @@ static void run(const Trial *t, Ensemble *e, int parts)
     ensemble_run(e, PHASE_STEP, parts);
 }
 
-static void compare(const Trial *t, const char *what, const Node *node, const double *got, const char *how)
+static void compare(const Trial *t, const char *what, const Tensor *want, const double *got, const char *how)
 {
-    const Tensor *want = t->want.node[node->id];
     for (int64_t i = 0; i < want->count; i++) {
         Number n = want->at[i];
         total.elements++;
@@ -104,9 +108,9 @@ static void compare(const Trial *t, const char *what, const Node *node, const do
         if (n.error > 0 && isfinite(n.error) && isfinite(n.value))
             total.bound = fmax(total.bound, fabs(got[i] - n.value) / n.error);
         if (!number_within(n, got[i]) || !number_predicts(n, got[i]))
-            ck_abort_msg("seed %llu, batch %lld, %s: '%s' (%%%d %s) has %.9g at %lld, not %.9g ± %g (%.9g)",
-                         (unsigned long long)t->seed.number, (long long)t->batch, how, what, node->id,
-                         op_info[node->op].name, got[i], (long long)i, n.value, n.error, n.predicted);
+            ck_abort_msg("seed %llu, batch %lld, %s: '%s' has %.9g at %lld, not %.9g ± %g (%.9g)",
+                         (unsigned long long)t->seed.number, (long long)t->batch, how, what, got[i],
+                         (long long)i, n.value, n.error, n.predicted);
     }
 }
 
@@ -120,7 +124,7 @@ static void compare_all(const Trial *t, const Ensemble *e, const char *name, con
         int64_t count = ensemble_get(e, i, PHASE_STEP, name, i ? got : first);
         ck_assert_int_eq(count, t->want.node[node->id]->count);
         if (i == 0)
-            compare(t, name, node, first, how);
+            compare(t, name, t->want.node[node->id], first, how);
         else if (memcmp(first, got, (size_t)count * sizeof *got))
             ck_abort_msg("seed %llu, batch %lld, %s: '%s' differs between %s and %s for %s",
                          (unsigned long long)t->seed.number, (long long)t->batch, how, name, e->row[0].engine,
@@ -128,10 +132,12 @@ static void compare_all(const Trial *t, const Ensemble *e, const char *name, con
     }
 }
 
+static const Tensor *meaning(const Trial *t, const Node *node) { return t->meant.node[node->id]; }
+
 static void compare_ensembles(const Trial *t, const Ensemble *fused, const Ensemble *memory)
 {
     static double a[MOST_ELEMENTS], b[MOST_ELEMENTS];
-    const Graph *graph = t->model->phase[PHASE_STEP];
+    const Graph *graph = t->model->phase[PHASE_STEP], *written = t->written->phase[PHASE_STEP];
     for (int r = 0; r < graph->result.count; r++) {
         const Result *result = &graph->result.at[r];
         size_t bytes = (size_t)t->want.node[result->node->id]->count * sizeof *a;
@@ -141,17 +147,21 @@ static void compare_ensembles(const Trial *t, const Ensemble *fused, const Ensem
         compare_all(t, fused, result->name, result->node, "fused", b);
         ck_assert_msg(!memcmp(a, b, bytes), "seed %llu: '%s' is other bits if fused",
                       (unsigned long long)t->seed.number, result->name);
+        compare(t, result->name, meaning(t, written->result.at[r].node), b, "as written");
     }
     for (int i = 0; i < graph->assign.count; i++) {
         const Assign *assign = &graph->assign.at[i];
         compare_all(t, memory, assign->variable->name, assign->node, "in memory", a);
         compare_all(t, fused, assign->variable->name, assign->node, "fused", b);
+        compare(t, assign->variable->name, meaning(t, written->assign.at[i].node), b, "as written");
     }
 }
 
 static void check_seed(uint64_t number, bool show)
 {
     Trial t = {.seed = {number, true}, .arena = arena_new()};
+    t.written = model_new(t.arena, "random");
+    random_graph(t.written, PHASE_STEP, number, number % 2);
     t.model = model_new(t.arena, "random");
     build(t.model, &t.seed);
     if (show) {

@@ -162,6 +162,47 @@ static void grow_binary(Grower *g)
               bound);
 }
 
+/* By numbers that a simplifier knows rules for. */
+static void grow_by_constant(Grower *g)
+{
+    static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_DIV, OP_POW};
+    static const double numbers[] = {0, 1, -1, 2, 0.5, 3, 4, 0.25, 1.5};
+    Value *x = pick_value(g);
+    x->used = true;
+    OpKind op = ops[pick(g, 0, g->exact ? 4 : 5)];
+    Node *a = x->node;
+    double number = numbers[pick(g, op == OP_DIV ? 1 : 0, 8)], bound = 4 * x->bound + 4;
+    if (op == OP_POW) {
+        a = graph_binary(g->graph, OP_ADD, graph_unary(g->graph, OP_ABS, a), constant(g, a, 0.5));
+        a = graph_binary(g->graph, OP_MIN, a, constant(g, a, 8));
+        bound = 4096;
+    }
+    Node *b = constant(g, a, number);
+    bool exchanged = op != OP_DIV && op != OP_POW && chance(g, 50);
+    add_value(g, exchanged ? graph_binary(g->graph, op, b, a) : graph_binary(g->graph, op, a, b), bound);
+}
+
+/* A value and the same turned around: two places of one tensor in one element. */
+static void grow_with_itself(Grower *g)
+{
+    static const OpKind ops[] = {OP_ADD, OP_MAX, OP_SUB};
+    Value *x = pick_value(g);
+    const Type *type = &x->node->type;
+    if (!type->rank)
+        return;
+    Ints axes = identity(type->rank);
+    axes.at[0] = type->rank - 1;
+    axes.at[type->rank - 1] = 0;
+    Node *other = x->node;
+    if (size_equal(type->dim[0], type->dim[type->rank - 1]))
+        other = graph_transpose(g->graph, other, axes);
+    else
+        other = graph_add(
+            g->graph, (Node){.op = OP_REVERSE, .in = {other}, .attr = {{1, {pick(g, 0, type->rank - 1)}}}});
+    x->used = true;
+    add_value(g, graph_binary(g->graph, ops[pick(g, 0, 2)], x->node, other), 2 * x->bound);
+}
+
 static void grow_choice(Grower *g)
 {
     static const OpKind ops[] = {OP_LT, OP_LE, OP_EQ};
@@ -479,10 +520,10 @@ static void grow_conv(Grower *g)
 static void grow(Grower *g)
 {
     static void (*const ways[])(Grower *) = {
-        grow_unary,     grow_unary,  grow_binary,   grow_binary,    grow_binary,  grow_choice,
-        grow_cast,      grow_leaf,   grow_variable, grow_transpose, grow_reshape, grow_reshape,
-        grow_broadcast, grow_cut,    grow_cut,      grow_window,    grow_shift,   grow_reduce,
-        grow_reduce,    grow_matmul, grow_matmul,   grow_conv,
+        grow_unary,     grow_unary,  grow_binary,   grow_binary,    grow_binary,      grow_choice,
+        grow_cast,      grow_leaf,   grow_variable, grow_transpose, grow_reshape,     grow_reshape,
+        grow_broadcast, grow_cut,    grow_cut,      grow_window,    grow_shift,       grow_reduce,
+        grow_reduce,    grow_matmul, grow_matmul,   grow_conv,      grow_by_constant, grow_with_itself,
     };
     ways[pick(g, 0, sizeof ways / sizeof *ways - 1)](g);
 }
