@@ -29,6 +29,7 @@ typedef struct Fuser {
     Home *home;
     int *nodes; /* inlined, by root id */
     int *users; /* by id */
+    bool *tail; /* by id: of a contraction */
 } Fuser;
 
 static double elements(const Fuser *f, const Node *n)
@@ -158,17 +159,17 @@ static int inputs_to_load(const Node *n)
     return count;
 }
 
-/* Whether n could be the tail of a contraction: it uses one through nodes of which nobody else is a user. */
-static bool follows_contraction(const Fuser *f, const Node *n)
+/* Which nodes could be the tail of a contraction: they use one through nodes of which nobody else is a user. */
+static void mark_tails(Fuser *f)
 {
-    for (int i = 0; i < op_info[n->op].inputs; i++) {
-        const Node *in = n->in[i];
-        if (f->users[in->id] > 1)
-            continue;
-        if (op_info[in->op].class == OP_CLASS_CONTRACT || (is_transparent(in) && follows_contraction(f, in)))
-            return true;
+    for (int i = 0; i < f->graph->node.count; i++) {
+        const Node *n = f->graph->node.at[i];
+        for (int j = 0; j < op_info[n->op].inputs; j++) {
+            const Node *in = n->in[j];
+            bool contraction = op_info[in->op].class == OP_CLASS_CONTRACT;
+            f->tail[i] |= f->users[in->id] == 1 && (contraction || (is_transparent(in) && f->tail[in->id]));
+        }
     }
-    return false;
 }
 
 static void place_map(Fuser *f, Node *n)
@@ -183,7 +184,7 @@ static void place_map(Fuser *f, Node *n)
                                home->times));
     else if (home->several && (cost > 1 || inputs_to_load(n) > 1))
         in_memory(f, n, arena_printf(arena, "%s has users in several kernels", name));
-    else if (!home->several && f->place[home->root->id].reducer && follows_contraction(f, n))
+    else if (!home->several && f->place[home->root->id].reducer && f->tail[n->id])
         in_memory(f, n,
                   arena_printf(arena, "%s not fused into %s: it is the tail of a contraction", name, into));
     else if (f->nodes[home->root->id] >= MOST_NODES)
@@ -211,8 +212,14 @@ static void place_node(Fuser *f, Node *n)
         if (n->op == OP_RANDOM)
             place_map(f, n);
         break;
-    case OP_CLASS_VIEW:
-        break; /* costs nothing */
+    case OP_CLASS_VIEW: /* costs nothing, but for the depth of the expression */
+        if (f->nodes[f->home[n->id].root->id] >= MOST_NODES)
+            in_memory(f, n,
+                      arena_printf(f->c->arena, "%s not fused into %s: that kernel is full",
+                                   op_info[n->op].name, label(f->home[n->id].root)));
+        else
+            f->nodes[f->home[n->id].root->id]++;
+        break;
     }
 }
 
@@ -225,6 +232,7 @@ static void fuse_phase(Compilation *c, int phase)
     f.home = arena_alloc(c->arena, count * sizeof *f.home);
     f.nodes = arena_alloc(c->arena, count * sizeof *f.nodes);
     f.users = arena_alloc(c->arena, count * sizeof *f.users);
+    f.tail = arena_alloc(c->arena, count * sizeof *f.tail);
     c->place[phase] = f.place;
     const bool *live = graph_live(graph);
     for (int i = 0; i < graph->node.count; i++) {
@@ -232,6 +240,7 @@ static void fuse_phase(Compilation *c, int phase)
         for (int j = 0; live[i] && j < op_info[graph->node.at[i]->op].inputs; j++)
             f.users[graph->node.at[i]->in[j]->id]++;
     }
+    mark_tails(&f);
     for (int i = 0; i < graph->result.count; i++)
         in_memory(&f, graph->result.at[i].node, "it is a result");
     for (int i = 0; i < graph->assign.count; i++)

@@ -224,10 +224,14 @@ static void count_readers(Merger *m, const Compute *c, int by)
         m->readers[c->buffer.at[i].id] += c->buffer.at[i].read ? by : 0;
 }
 
+/* What fuse has cut because it was long stays cut. */
+enum { MOST_EXPRESSIONS = 400 };
+
 static bool try_merge(Merger *m, int at_a, int at_b)
 {
     const Compute *a = m->c->compute.at[at_a], *b = m->c->compute.at[at_b];
-    if (!a || a->phase != b->phase || !same_axes(a, b) || !may_move(m, at_a, at_b))
+    if (!a || a->phase != b->phase || exprs_count(a->pool) + exprs_count(b->pool) > MOST_EXPRESSIONS ||
+        !same_axes(a, b) || !may_move(m, at_a, at_b))
         return false;
     bool needed = false;
     for (int i = 0; i < a->store.count; i++)
