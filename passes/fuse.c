@@ -9,7 +9,7 @@
 #include <math.h>
 
 enum {
-    MOST_NODES = 160,     /* inlined into one kernel */
+    MOST_NODES = 100,     /* inlined into one kernel */
     MEMORY_ROUND_TRIP = 8 /* storing and loading an element costs as much as so many additions */
 };
 

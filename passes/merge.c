@@ -225,7 +225,7 @@ static void count_readers(Merger *m, const Compute *c, int by)
 }
 
 /* What fuse has cut because it was long stays cut. */
-enum { MOST_EXPRESSIONS = 400 };
+enum { MOST_EXPRESSIONS = 250 };
 
 static bool try_merge(Merger *m, int at_a, int at_b)
 {
