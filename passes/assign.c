@@ -16,7 +16,7 @@ typedef struct Order {
     Indices *readers; /* by buffer */
     Indices *next;    /* by compute: which must come later */
     int *waits;       /* by compute: for so many earlier ones */
-    bool *early;      /* by compute: an update, done as soon as it can be */
+    bool *early;      /* by compute: an update, or a number: done as soon as it can be */
 } Order;
 
 static Compute *compute_at(const Order *o, int i) { return o->c->compute.at[o->first + i]; }
@@ -40,6 +40,7 @@ static Order order_new(Compilation *c, int phase)
     memset(o.producer, -1, buffers * sizeof *o.producer);
     for (int i = 0; i < o.count; i++) {
         const Compute *compute = compute_at(&o, i);
+        o.early[i] = compute->axis.count == 0; /* a number: what updates wait for */
         for (int b = 0; b < compute->buffer.count; b++) {
             int id = compute->buffer.at[b].id;
             if (compute->buffer.at[b].written)
