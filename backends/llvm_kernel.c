@@ -102,7 +102,7 @@ static void add_attribute(KernelBuilder *b, const char *name, const char *value)
 }
 
 /* FLOPs and bytes below which a kernel had better be small than fast. */
-#define SMALL_WORK 2e6
+#define SMALL_WORK 1e7
 
 static void add_attributes(KernelBuilder *b)
 {

@@ -1,5 +1,6 @@
 #include "graph_text.h"
 #include "program.h"
+#include <string.h>
 
 #include <stdlib.h>
 
@@ -92,6 +93,13 @@ static void write_training(Text *text, const Program *program, const int *buffer
     }
 }
 
+static void write_size(Text *text, Size size)
+{
+    text_printf(text, " %lld", (long long)size.count);
+    if (size.power)
+        text_printf(text, "^%d", size.power);
+}
+
 static void write_buffer(Text *text, const Buffer *b, const int *buffer)
 {
     const char *kind = b->kind == BUFFER_VARIABLE ? variable_kind_name[b->variable->kind]
@@ -101,7 +109,7 @@ static void write_buffer(Text *text, const Buffer *b, const int *buffer)
     text_quote(text, b->name);
     text_printf(text, " %s %d", dtype_info[b->type.dtype].name, b->type.rank);
     for (int d = 0; d < b->type.rank; d++)
-        text_printf(text, " %lld^%d", (long long)b->type.dim[d].count, b->type.dim[d].power);
+        write_size(text, b->type.dim[d]);
     bool row_major = true;
     for (int d = 0; d < b->type.rank; d++)
         row_major = row_major && b->axes[d] == d;
@@ -117,10 +125,10 @@ static void write_buffer(Text *text, const Buffer *b, const int *buffer)
 static void write_kernel(Text *text, const Kernel *kernel)
 {
     Items items = kernel->items;
-    text_add(text, "kernel ");
-    text_quote(text, kernel->name);
-    text_printf(text, " items %lld %lld^%d %lld flops %.0f bytes %.0f\n", (long long)items.outer,
-                (long long)items.size.count, items.size.power, (long long)items.divisor, kernel->flops,
+    text_printf(text, "kernel \"%.*s\" items %lld", (int)strcspn(kernel->name, "_"), kernel->name,
+                (long long)items.outer);
+    write_size(text, items.size);
+    text_printf(text, " %lld flops %.0f bytes %.0f\n", (long long)items.divisor, kernel->flops,
                 kernel->bytes);
 }
 

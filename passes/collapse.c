@@ -21,6 +21,8 @@ static Visit pair_visitor(Expr *e, void *context)
     const Pair *p = context;
     if (e->kind == EXPR_AXIS && (e->index == p->a || e->index == p->b))
         return VISIT_STOP;
+    if (e->dtype == DTYPE_I64 && e->kind == EXPR_APPLY && address_merges(e, p->a, p->b, p->extent))
+        return VISIT_PAST; /* an index that counts along both, such as a random number's */
     if (e->kind != EXPR_LOAD)
         return VISIT_DEEPER;
     if (!address_merges(e->arg[0], p->a, p->b, p->extent))

@@ -115,12 +115,10 @@ static double read_real(DescriptorReader *reader)
 static Extent read_extent(DescriptorReader *reader)
 {
     Extent extent = {read_integer(reader, 0, INT64_MAX), 0};
-    if (intact(reader) && *reader->at != '^')
-        broken(reader, "expected COUNT^POWER");
-    if (!intact(reader))
-        return extent;
-    reader->at++;
-    extent.power = (int)read_integer(reader, 0, 4);
+    if (intact(reader) && *reader->at == '^') {
+        reader->at++;
+        extent.power = (int)read_integer(reader, 0, 4);
+    }
     return extent;
 }
 

@@ -2,7 +2,7 @@
    the text (ir/program_descriptor.c), the runtime reads it at start (description_parse.c); every backend emits
    the same bytes.
 
-   Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT^POWER, meaning
+   Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT or COUNT^POWER, meaning
    COUNT · batch^POWER; a number is decimal. In this order:
 
      netc-descriptor 1

@@ -96,7 +96,7 @@ static const struct {
     {"buffer param", "buffer parameter", "unknown kind"},
     {"f32 1 4^0", "f99 1 4^0", "unknown element type"},
     {"f32 1 4^0", "f32 9 4^0", "expected a number in range"},
-    {"f32 1 4^0", "f32 1 4", "expected COUNT^POWER"},
+    {"f32 1 4^0", "f32 1 4^", "expected a number in range"},
     {"f32 1 4^0", "f32 1 4^5", "expected a number in range"},
     {"f32 1 4^0", "f32 1 -4^0", "expected a number in range"},
     {"f32 1 4^0", "f32 1 9223372036854775807^0", "a buffer too large to address: 'weight'"},
