@@ -298,6 +298,39 @@ static Value builtin_shift(Elaborator *e, const Item *item, const Value *argumen
     return tensor_add(e, node, span, argument, 2);
 }
 
+static Value builtin_gather(Elaborator *e, const Item *item, const Value *argument, Span span)
+{
+    (void)item;
+    Node node = {.op = OP_GATHER, .in = {argument[0].node, argument[1].node}};
+    return tensor_add(e, node, span, argument, 2);
+}
+
+/* Joined from the left. */
+static Value builtin_concat(Elaborator *e, const Item *item, const Value *argument, Span span)
+{
+    const ValueList *list = argument[0].list;
+    Value all = value_none;
+    for (int i = 0; i < list->count; i++) {
+        int64_t axis;
+        if (list->at[i].kind != VALUE_TENSOR)
+            return refuse(
+                e, item, list->at[i],
+                format_text(e, "it takes a list of tensors, not of %s", described_text(e, list->at[i])),
+                span);
+        if (!axis_of(argument[1], list->at[i].node->type.rank, &axis))
+            return refuse(e, item, list->at[i],
+                          format_text(e, "%s is not an axis of %s", value_text(e, argument[1]),
+                                      type_text(e, &list->at[i].node->type)),
+                          span);
+        Value pair[] = {all, list->at[i]};
+        Node node = {.op = OP_CONCAT, .in = {all.node, pair[1].node}, .attr = {{1, {axis}}}};
+        all = i ? tensor_add(e, node, span, pair, 2) : pair[1];
+        if (all.kind != VALUE_TENSOR)
+            return all;
+    }
+    return list->count ? all : refuse(e, item, value_none, "the list is empty", span);
+}
+
 static Value builtin_iota(Elaborator *e, const Item *item, const Value *argument, Span span)
 {
     Type type;
@@ -464,6 +497,8 @@ static const struct {
     {"window", builtin_window},
     {"convolve", builtin_convolve},
     {"shift", builtin_shift},
+    {"gather", builtin_gather},
+    {"concat", builtin_concat},
     {"iota", builtin_iota},
     {"stop_gradient", builtin_stop_gradient},
     {"random_uniform", builtin_random_uniform},

@@ -49,14 +49,15 @@ static void item_doc(Arena *arena, Text *out, const Item *item)
 
 static void source_doc(Text *out, const SourceInfo *source)
 {
-    text_printf(out, "data %s(path, split, limit)\n\n%s\n\n", source->name, source->comment);
+    text_printf(out, "data %s(path, split, limit%s%s)\n\n%s\n\n", source->name, source->window ? ", " : "",
+                source->window ? source->window : "", source->comment);
     for (int c = 0; c < source->columns; c++) {
         const SourceColumn *column = &source->column[c];
         text_printf(out, "  %s: %s[batch", column->what, dtype_info[column->dtype].name);
         static const char *const free_size[] = {"batch", "channels", "height", "width"};
         for (int d = 1; d < column->rank; d++) {
             if (column->dim[d] == SIZE_ANY)
-                text_printf(out, ", %s", free_size[d]);
+                text_printf(out, ", %s", source->window ? source->window : free_size[d]);
             else
                 text_printf(out, ", %lld", (long long)column->dim[d]);
         }

@@ -326,16 +326,54 @@ static Value list(Elaborator *e, const Term *term)
     return poison ? value_poison : (Value){.kind = VALUE_LIST, .list = list};
 }
 
-static Value index_of(Elaborator *e, const Term *term)
+/* x[i, j] of a tensor: the elements at these places of its first axes, which vanish. Negative places count from the end. */
+static Value tensor_index(Elaborator *e, const Term *term, Value x)
 {
-    Value left = evaluate(e, term->left), at = evaluate(e, term->args.at[0].value);
-    if (left.kind == VALUE_POISON || at.kind == VALUE_POISON)
-        return value_poison;
-    if (left.kind == VALUE_TENSOR) {
-        report(e, term->span,
-               "[ ] on a tensor is not supported yet: slice(x, axis, begin, size) takes a part");
+    const Type *type = &x.node->type;
+    if (term->args.count > type->rank) {
+        report(e, term->span, "[ ] with %d places is too many for %s", term->args.count, type_text(e, type));
+        report_origin(e, NULL, x);
         return value_poison;
     }
+    Node part = {.op = OP_SLICE, .in = {x.node}, .type = *type};
+    Type rest = type_scalar(type->dtype);
+    part.attr[0].count = part.attr[1].count = type->rank;
+    for (int d = 0; d < type->rank; d++) {
+        part.attr[1].at[d] = 1;
+        if (d >= term->args.count) {
+            rest.dim[rest.rank++] = type->dim[d];
+            continue;
+        }
+        const Term *place = term->args.at[d].value;
+        if (!evaluate_int(e, place, "a place in [ ]", &part.attr[0].at[d]))
+            return value_poison;
+        int64_t given = part.attr[0].at[d], extent = type->dim[d].count;
+        if (type->dim[d].power || given < -extent || given >= extent) {
+            report(e, place->span,
+                   type->dim[d].power ? "[ ] cannot pick one sample of the batch: axis %d of %s"
+                                      : "there is no such place along axis %d of %s",
+                   d, type_text(e, type));
+            report_origin(e, NULL, x);
+            return value_poison;
+        }
+        part.attr[0].at[d] += given < 0 ? extent : 0;
+        part.type.dim[d] = size_of(1);
+    }
+    Value picked = tensor_add(e, part, term->span, &x, 1);
+    return picked.kind == VALUE_TENSOR ? tensor_value(e, graph_reshape(e->graph, picked.node, rest)) : picked;
+}
+
+static Value index_of(Elaborator *e, const Term *term)
+{
+    Value left = evaluate(e, term->left);
+    if (left.kind == VALUE_TENSOR) {
+        if (!in_prelude(e))
+            e->graph->span = term->span;
+        return tensor_index(e, term, left);
+    }
+    Value at = evaluate(e, term->args.at[0].value);
+    if (left.kind == VALUE_POISON || at.kind == VALUE_POISON)
+        return value_poison;
     if (left.kind != VALUE_LIST || at.kind != VALUE_INT || at.integer.power || term->args.count != 1) {
         report(e, term->span, "[ ] takes a list and an int, not %s and %s", described_text(e, left),
                described_text(e, at));

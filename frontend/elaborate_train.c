@@ -142,26 +142,28 @@ static bool whole_number(Elaborator *e, const Plan *plan, PlanField row, int64_t
 
 /* ---- data ---- */
 
-static bool check_column(Elaborator *e, const SourceInfo *source, int index, const Parameter *param,
-                         const Type *type)
+/* `window` is the argument's value, where the source has one. */
+static bool check_column(Elaborator *e, const SourceInfo *source, int index, int64_t window,
+                         const Parameter *param, const Type *type)
 {
     const SourceColumn *column = &source->column[index];
     static const char *const free_size[] = {"batch", "channels", "height", "width"};
     const char *want = format_text(e, "%s[batch", dtype_info[column->dtype].name);
-    for (int d = 1; d < column->rank; d++)
-        want = column->dim[d] == SIZE_ANY ? format_text(e, "%s, %s", want, free_size[d])
-                                          : format_text(e, "%s, %lld", want, (long long)column->dim[d]);
     bool good =
         type->rank == column->rank && type->dtype == column->dtype && size_equal(type->dim[0], (Size){1, 1});
-    for (int d = 1; good && d < column->rank; d++)
-        good = !type->dim[d].power && (column->dim[d] == SIZE_ANY || column->dim[d] == type->dim[d].count);
+    for (int d = 1; d < column->rank; d++) {
+        int64_t size = column->dim[d] == SIZE_ANY && source->window ? window : column->dim[d];
+        want = size == SIZE_ANY ? format_text(e, "%s, %s", want, free_size[d])
+                                : format_text(e, "%s, %lld", want, (long long)size);
+        good = good && !type->dim[d].power && (size == SIZE_ANY || size == type->dim[d].count);
+    }
     if (!good)
         report(e, param->type->span, "the %s of %s are %s], not %s", column->what, source->name, want,
                type_text(e, type));
     return good;
 }
 
-static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, int index,
+static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, int index, int64_t window,
                           const Parameter *param)
 {
     Type type;
@@ -170,7 +172,7 @@ static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, i
                "a field of the data has a type, as in `digit: i32[batch]`, and no default");
         return false;
     }
-    if (!evaluate_type(e, param->type, &type) || !check_column(e, source, index, param, &type))
+    if (!evaluate_type(e, param->type, &type) || !check_column(e, source, index, window, param, &type))
         return false;
     if (model_find(e->model, param->name.text)) {
         report(e, param->name.span, "a field of the data cannot be named '%s': the name is taken",
@@ -185,16 +187,21 @@ static bool declare_field(Elaborator *e, Plan *plan, const SourceInfo *source, i
     return true;
 }
 
-static bool declare_fields(Elaborator *e, Plan *plan, const SourceInfo *source, const Entry *entry)
+static bool declare_fields(Elaborator *e, Plan *plan, const SourceInfo *source, const DataSource *data,
+                           const Entry *entry)
 {
     bool good = true;
+    int64_t window = SIZE_ANY;
+    for (int i = 0; source->window && i < data->argument.count; i++)
+        if (!strcmp(data->argument.at[i].name, source->window))
+            window = (int64_t)data->argument.at[i].number;
     if (entry->params.count > source->columns) {
         report(e, entry->params.at[source->columns].name.span, "%s has %d fields, and here is one more",
                source->name, source->columns);
         return false;
     }
     for (int i = 0; i < entry->params.count; i++)
-        good = declare_field(e, plan, source, i, &entry->params.at[i]) && good;
+        good = declare_field(e, plan, source, i, window, &entry->params.at[i]) && good;
     return good;
 }
 
@@ -215,38 +222,44 @@ static const SourceInfo *entry_source(Elaborator *e, const Entry *entry)
     return NULL;
 }
 
-static bool source_argument(Elaborator *e, DataSource *data, const char *source, const Arg *arg, int position)
+enum { ARGUMENT_PATH, ARGUMENT_SPLIT, ARGUMENT_LIMIT, ARGUMENT_WINDOW, SOURCE_ARGUMENTS };
+
+static bool source_argument(Elaborator *e, DataSource *data, const SourceInfo *source, const Arg *arg,
+                            int position)
 {
-    static const char *const names[] = {"path", "split", "limit"};
-    const char *name = arg->name.text ? arg->name.text : position < 3 ? names[position] : "";
+    const char *const names[SOURCE_ARGUMENTS] = {"path", "split", "limit", source->window};
+    int count = source->window ? SOURCE_ARGUMENTS : ARGUMENT_WINDOW;
+    const char *name = arg->name.text ? arg->name.text : position < count ? names[position] : "";
     int i = 0;
-    while (i < 3 && strcmp(names[i], name))
+    while (i < count && strcmp(names[i], name))
         i++;
     Value value = evaluate(e, arg->value);
     if (value.kind == VALUE_POISON)
         return false;
-    if (i == 3) {
+    if (i == count) {
         if (arg->name.text)
-            report(e, arg->name.span, "%s has no argument '%s'", source, name);
+            report(e, arg->name.span, "%s has no argument '%s'", source->name, name);
         else
-            report(e, arg->value->span, "%s takes 3 arguments, and here is one more", source);
-        report_help(e, "%s(path, split = \"train\", limit = 1000)", source);
+            report(e, arg->value->span, "%s takes %d arguments, and here is one more", source->name, count);
+        report_help(e, "%s(path, split = \"train\", limit = 1000%s%s%s)", source->name,
+                    source->window ? ", " : "", source->window ? source->window : "",
+                    source->window ? " = 128" : "");
         return false;
     }
     for (int a = 0; a < data->argument.count; a++)
         if (!strcmp(data->argument.at[a].name, names[i])) {
-            report(e, arg->value->span, "%s: the argument '%s' is given twice", source, names[i]);
+            report(e, arg->value->span, "%s: the argument '%s' is given twice", source->name, names[i]);
             return false;
         }
-    bool number = i == 2;
-    bool split = i != 1 || (value.kind == VALUE_STRING &&
-                            (!strcmp(value.string, "train") || !strcmp(value.string, "test")));
+    bool number = i >= ARGUMENT_LIMIT;
+    bool split = i != ARGUMENT_SPLIT || (value.kind == VALUE_STRING &&
+                                         (!strcmp(value.string, "train") || !strcmp(value.string, "test")));
     if (number ? value.kind != VALUE_INT || value.integer.power || value.integer.count < 1
                : value.kind != VALUE_STRING || !split) {
-        report(e, arg->value->span, "%s: %s must be %s, but is %s", source, names[i],
-               number   ? "an int of at least 1"
-               : i == 1 ? "\"train\" or \"test\""
-                        : "a string",
+        report(e, arg->value->span, "%s: %s must be %s, but is %s", source->name, names[i],
+               number                ? "an int of at least 1"
+               : i == ARGUMENT_SPLIT ? "\"train\" or \"test\""
+                                     : "a string",
                described_text(e, value));
         return false;
     }
@@ -256,16 +269,20 @@ static bool source_argument(Elaborator *e, DataSource *data, const char *source,
     return true;
 }
 
-static bool source_arguments(Elaborator *e, DataSource *data, const Term *call)
+static bool source_arguments(Elaborator *e, DataSource *data, const SourceInfo *source, const Term *call)
 {
-    bool good = true;
+    bool good = true, windowed = !source->window;
     for (int i = 0; i < call->args.count; i++)
-        good = source_argument(e, data, call->text, &call->args.at[i], i) && good;
-    if (good && (!data->argument.count || strcmp(data->argument.at[0].name, "path"))) {
+        good = source_argument(e, data, source, &call->args.at[i], i) && good;
+    for (int i = 0; i < data->argument.count; i++)
+        windowed = windowed || !strcmp(data->argument.at[i].name, source->window);
+    bool path = data->argument.count && !strcmp(data->argument.at[0].name, "path");
+    if (good && !path)
         report(e, call->span, "%s: the argument 'path' comes first, and is missing", call->text);
-        good = false;
-    }
-    return good;
+    else if (good && !windowed)
+        report(e, call->span, "%s: the argument '%s' is missing: how many a sample has", call->text,
+               source->window);
+    return good && path && windowed;
 }
 
 static bool entry_split(Elaborator *e, const TrainField *field, int index, DataSource *data)
@@ -300,14 +317,15 @@ static bool read_data(Elaborator *e, Plan *plan)
         const Entry *entry = &field->entry.at[i];
         DataSource data = {0};
         const SourceInfo *source = entry_source(e, entry);
-        if (!source || !entry_split(e, field, i, &data) || !source_arguments(e, &data, entry->value)) {
+        if (!source || !entry_split(e, field, i, &data) ||
+            !source_arguments(e, &data, source, entry->value)) {
             good = false;
             continue;
         }
         data.source = source->name;
         list_add(e->arena, &e->model->training->source, data);
         if (!first && entry->declares)
-            good = declare_fields(e, plan, source, entry) && good;
+            good = declare_fields(e, plan, source, &data, entry) && good;
         else if (first && entry->declares) {
             report(e, entry->span, "the fields are those of the first source: they are not declared again");
             good = false;

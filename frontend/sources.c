@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define COLUMN(what, dtype, rank, a, b, c, d, label) {what, dtype, rank, {a, b, c, d}, label}
-#define SOURCE(name, comment, columns, ...) {name, comment, columns, {__VA_ARGS__}},
+#define SOURCE(name, comment, window, columns, ...) {name, comment, window, columns, {__VA_ARGS__}},
 const SourceInfo source_info[] = {
 #include "sources.def"
     {.name = NULL},

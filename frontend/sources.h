@@ -16,6 +16,7 @@ typedef struct SourceColumn {
 
 typedef struct SourceInfo {
     const char *name, *comment;
+    const char *window; /* the argument, needed, that says what SIZE_ANY is; NULL: any size will do */
     int columns;
     SourceColumn column[SOURCE_FIELDS];
 } SourceInfo;

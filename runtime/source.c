@@ -12,8 +12,9 @@
 #include <string.h>
 
 static const SourceRow source_row[] = {
-    {"mnist", 1, source_mnist},
-    {"cifar10", 1, source_cifar10},
+    {"mnist", 1, false, source_mnist},
+    {"cifar10", 1, false, source_cifar10},
+    {"bytes", 1, true, source_bytes},
 };
 enum { SOURCE_ROWS = sizeof source_row / sizeof *source_row };
 
@@ -96,29 +97,36 @@ static bool check_field(const DataSet *set, const Description *d, int field, Fau
     return true;
 }
 
-/* The last axis of the first output tells how many classes there are; 0 where there is none. */
-static int64_t count_classes(const Description *d)
+/* The last axis of the first output, which the labels do not have, tells how many classes there are; 0 where there is
+   none. */
+static int64_t count_classes(const Description *d, const SourceField *labels)
 {
     const DescribedPhase *predict = &d->phase[RUN_PREDICT];
     if (predict->results == 0)
         return 0;
     const DescribedBuffer *output = &d->buffer[predict->result[0].buffer];
-    bool by_class = output->rank == 2 && output->dim[0].power == 1 && output->dim[1].power == 0;
-    return by_class ? output->dim[1].count : 0;
+    int last = labels->rank + 1;
+    bool by_class = output->rank == last + 1 && output->dim[0].power == 1 && output->dim[last].power == 0;
+    for (int i = 0; by_class && i < labels->rank; i++)
+        by_class = output->dim[i + 1].count == labels->dim[i] && output->dim[i + 1].power == 0;
+    return by_class ? output->dim[last].count : 0;
 }
 
 static bool check_labels(const DataSet *set, const Description *d, int label, Fault *fault)
 {
-    int64_t classes = count_classes(d);
-    if (label < 0 || label >= d->fields || classes < 2)
+    if (label < 0 || label >= d->fields)
         return true;
     const SourceField *f = &set->field[label];
-    for (int64_t i = 0; i < set->samples; i++) {
-        double value = element_read(f->value + i * f->stride, f->element);
+    int64_t classes = count_classes(d, f), elements = 1;
+    for (int i = 0; i < f->rank; i++)
+        elements *= f->dim[i];
+    for (int64_t i = 0; classes >= 2 && i < set->samples * elements; i++) {
+        int64_t at = i / elements * f->stride + i % elements * element_row[f->element].bytes;
+        double value = element_read(f->value + at, f->element);
         if (value < 0 || value >= (double)classes)
             return fault_set(fault, STATUS_INPUT,
                              "%s: byte %" PRId64 ": label %.0f, the program knows %" PRId64 " classes",
-                             field_file(set, label), f->origin + i * f->stride, value, classes);
+                             field_file(set, label), f->origin + at, value, classes);
     }
     return true;
 }
@@ -142,7 +150,7 @@ static bool check_set(const DataSet *set, const Description *d, const SourceRow 
 typedef struct SourceOptions {
     const char *folder;
     bool test;
-    int64_t limit;
+    int64_t limit, window;
 } SourceOptions;
 
 static bool read_split(const char *split, SourceOptions *options, const char *source, Fault *fault)
@@ -160,6 +168,8 @@ static bool read_options(const DescribedSource *source, SourceOptions *options, 
         const SourceArgument *a = &source->argument[i];
         if (strcmp(a->name, "path") == 0 && a->string)
             options->folder = a->string;
+        else if (strcmp(a->name, "window") == 0 && !a->string && a->number >= 1 && a->number < 1e12)
+            options->window = (int64_t)a->number;
         else if (strcmp(a->name, "split") == 0) {
             if (!read_split(a->string, options, source->source, fault))
                 return false;
@@ -184,13 +194,13 @@ bool dataset_open(DataSet *set, const Description *description, const DescribedS
         return fault_set(fault, STATUS_MISSING, "this program's runtime has no data source '%s'",
                          source->source);
 
-    SourceOptions options = {".", strcmp(source->split, "train") != 0, INT64_MAX};
+    SourceOptions options = {".", strcmp(source->split, "train") != 0, INT64_MAX, 1};
     if (!read_options(source, &options, fault))
         return false;
     set->source = row->name;
     set->folder = folder ? folder : options.folder;
-    SourceRequest request = {set->folder, test || options.test};
-    if (!path_is_folder(set->folder))
+    SourceRequest request = {set->folder, test || options.test, options.window};
+    if (!row->file && !path_is_folder(set->folder))
         return fault_set(fault, STATUS_INPUT, "there is no data folder %s%s", set->folder,
                          folder ? "" : "; --data names another");
     if (!row->open(set, &request, fault) || !check_set(set, description, row, fault))

@@ -29,16 +29,19 @@ typedef struct DataSet {
 
 typedef struct SourceRequest {
     const char *folder;
-    bool test; /* the test split; else the training split */
+    bool test;      /* the test split; else the training split */
+    int64_t window; /* elements of a sample, where the source does not say */
 } SourceRequest;
 
 typedef struct SourceRow {
     const char *name;
     int label; /* the field that holds class numbers; -1: none */
+    bool file; /* its path may be a file */
     bool (*open)(DataSet *set, const SourceRequest *request, Fault *fault);
 } SourceRow;
 
 bool source_mnist(DataSet *set, const SourceRequest *request, Fault *fault);
+bool source_bytes(DataSet *set, const SourceRequest *request, Fault *fault);
 bool source_cifar10(DataSet *set, const SourceRequest *request, Fault *fault);
 
 /* Opens the source of a description and compares it with the program's fields. `folder`, unless NULL,
