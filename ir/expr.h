@@ -115,6 +115,8 @@ void expr_set_extent(Exprs *pool, int axis, Size extent);
 
 /* The constant s with e(axis + 1) - e(axis) = s for every value; false if there is none that can be proven. */
 bool expr_stride(const Expr *e, int axis, int64_t *stride);
+/* Whether e(axis + 1) - e(axis) is known to be the same everywhere, be it only at run time. */
+bool expr_is_affine(const Expr *e, int axis);
 bool expr_uses_axis(const Expr *e, int axis);
 
 /* Visits e and what it is made of, each expression once; the visitor says how to go on. Returns whether it was not stopped. */

@@ -401,3 +401,25 @@ bool expr_stride(const Expr *e, int axis, int64_t *stride)
     }
     return true;
 }
+
+/* The same wherever the axes stand: made of numbers and arguments. */
+static bool expr_is_constant(const Expr *e)
+{
+    bool constant = e->kind == EXPR_CONST || e->kind == EXPR_ARGUMENT || e->kind == EXPR_APPLY;
+    for (int i = 0; constant && i < e->count; i++)
+        constant = expr_is_constant(e->arg[i]);
+    return constant;
+}
+
+bool expr_is_affine(const Expr *e, int axis)
+{
+    if (!expr_uses_axis(e, axis) || e->kind == EXPR_AXIS)
+        return true;
+    if (e->kind != EXPR_APPLY || e->dtype != DTYPE_I64)
+        return false;
+    if (e->op == SCALAR_ADD)
+        return expr_is_affine(e->arg[0], axis) && expr_is_affine(e->arg[1], axis);
+    const Expr *a = e->arg[0], *b = e->arg[1];
+    return e->op == SCALAR_MUL && ((expr_is_affine(a, axis) && expr_is_constant(b)) ||
+                                   (expr_is_affine(b, axis) && expr_is_constant(a)));
+}

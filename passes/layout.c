@@ -225,7 +225,9 @@ static Visit straight_visitor(Expr *e, void *context)
         return VISIT_DEEPER;
     for (int a = 0; a < s->axes; a++) {
         int64_t stride;
-        if (!expr_stride(e->arg[0], a, &stride) || (a == s->vector && stride != 0 && stride != 1))
+        bool straight = a == s->vector ? expr_stride(e->arg[0], a, &stride) && (stride == 0 || stride == 1)
+                                       : expr_is_affine(e->arg[0], a);
+        if (!straight)
             return VISIT_STOP;
     }
     return e->count == 1 ? VISIT_PAST : VISIT_STOP;

@@ -75,10 +75,12 @@ CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, in
     const char *needs = description_needs(descriptor, &length);
     const char *lacks = cpu_lacks(needs, length, &name_length);
     if (lacks) {
-        fprintf(stderr,
-                "error: this program was compiled for a CPU with %.*s, which this CPU lacks (all it needs: "
-                "%.*s)\n",
-                (int)name_length, lacks, (int)length, needs);
+        /* fprintf is an inline function in some C libraries, for this CPU */
+        fputs("error: this program was compiled for a CPU with ", stderr);
+        fwrite(lacks, 1, name_length, stderr);
+        fputs(", which this CPU lacks (all it needs: ", stderr);
+        fwrite(needs, 1, length, stderr);
+        fputs(")\n", stderr);
         return STATUS_MISSING;
     }
     NativeKernels native = {kernel};

@@ -255,6 +255,9 @@ static void add_every_op(Graph *g)
         {.op = OP_REDUCE_MIN, .in = {x}, .attr = {SIZES(1)}},
         {.op = OP_MATMUL, .in = {x, graph_transpose(g, x, SIZES(0, 1, 2, 4, 3))}},
         {.op = OP_CONV, .in = {x, w}, .attr = {SIZES(2, 1), SIZES(1, 3)}},
+        {.op = OP_GATHER, .in = {w, graph_variable(g, shift)}},
+        {.op = OP_SCATTER_ADD, .in = {x, graph_variable(g, shift)}, .attr = {SIZES(7)}},
+        {.op = OP_CONCAT, .in = {x, x}, .attr = {SIZES(3)}},
     };
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         ck_assert_msg(graph_add(g, ops[i]), "%s", graph_why());

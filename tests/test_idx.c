@@ -150,7 +150,7 @@ END_TEST
 START_TEST(the_pair_must_agree)
 {
     DataSet set = {.folder = folder};
-    SourceRequest request = {folder, false};
+    SourceRequest request = {.folder = folder};
     fault = (Fault){0};
     put_file("train-images-idx3-ubyte", images, sizeof images);
     ck_assert(!source_mnist(&set, &request, &fault));

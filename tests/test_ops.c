@@ -190,7 +190,8 @@ START_TEST(case_holds)
 {
     static const int64_t batches[] = {1, 5, 13, NOMINAL_BATCH};
     const OpCase *c = &op_case[_i];
-    bool grows = op_case_grows(c), sums = op_info[c->op].class == OP_CLASS_CONTRACT || c->op == OP_SUM;
+    bool grows = op_case_grows(c),
+         sums = op_info[c->op].class == OP_CLASS_CONTRACT || c->op == OP_SUM || c->op == OP_SCATTER_ADD;
     Ensemble ensemble = ensemble_start(engines, ENGINES, build, c);
     Arena *arena = arena_new();
     Trial t = {.c = c, .ensemble = &ensemble, .model = model_new(arena, "case")};

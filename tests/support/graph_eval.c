@@ -227,6 +227,31 @@ static void eval_shift(const Node *n, const Tensor *x, const Tensor *offset, Ten
     } while (index_next(y->rank, y->extent, &to));
 }
 
+static void eval_gather(const Tensor *table, const Tensor *index, Tensor *y)
+{
+    int64_t size = table->count / table->extent[0];
+    for (int64_t i = 0; i < index->count; i++) {
+        double row = index->at[i].value;
+        bool found = row >= 0 && row < (double)table->extent[0];
+        for (int64_t d = 0; d < size; d++)
+            y->at[i * size + d] = found                      ? table->at[(int64_t)row * size + d]
+                                  : dtype_is_float(y->dtype) ? number_exact(NAN)
+                                                             : number_exact(0);
+    }
+}
+
+static void eval_concat(const Node *n, const Tensor *a, const Tensor *b, Tensor *y)
+{
+    int64_t axis = n->attr[0].at[0];
+    Index to = {0};
+    do {
+        Index from = to;
+        bool second = to.at[axis] >= a->extent[axis];
+        from.at[axis] -= second ? a->extent[axis] : 0;
+        *element(y, &to) = *element(second ? b : a, &from);
+    } while (index_next(y->rank, y->extent, &to));
+}
+
 /* ---- sums ----------------------------------------------------------------------------------------------- */
 
 /* The terms of one sum; b: the second factors of a contraction. */
@@ -377,6 +402,21 @@ static const Number *conv_result(const Tensor *y, const ConvProduct *p)
     return element(y, &(Index){{p->sample, p->group, p->out, p->row, p->column}});
 }
 
+/* A chain over the rows that there are, in their order; those of other indices count as 0. */
+static void eval_scatter_add(const Evaluation *e, const Tensor *dy, const Tensor *index, Tensor *y)
+{
+    int64_t size = dy->count / index->count;
+    Terms t = terms_new(e, index->count, (Order){1, index->count, false});
+    Number nothing = number_exact(0);
+    for (int64_t v = 0; v < y->extent[0]; v++)
+        for (int64_t d = 0; d < size; d++) {
+            for (int64_t i = 0; i < index->count; i++)
+                terms_add(&t, index->at[i].value == (double)v ? &dy->at[i * size + d] : &nothing, NULL);
+            y->at[v * size + d] = terms_sum(&t, y->dtype, false);
+        }
+    y->depth = order_depth(t.order);
+}
+
 /* A chain over kernel row, kernel column, channel. */
 static void eval_conv(const Evaluation *e, const Node *n, const Tensor *x, const Tensor *w, Tensor *y)
 {
@@ -444,6 +484,12 @@ static void eval_view(const Node *n, Tensor *const *in, Tensor *y)
     case OP_SHIFT:
         eval_shift(n, in[0], in[1], y);
         return;
+    case OP_GATHER:
+        eval_gather(in[0], in[1], y);
+        return;
+    case OP_CONCAT:
+        eval_concat(n, in[0], in[1], y);
+        return;
     default:
         abort();
     }
@@ -471,6 +517,9 @@ static void eval_node(const Evaluation *e, const Node *n, Tensor *const *in, Ten
         return;
     case OP_FOLD:
         eval_fold(e, n, in[0], y);
+        return;
+    case OP_SCATTER_ADD:
+        eval_scatter_add(e, in[0], in[1], y);
         return;
     case OP_MATMUL:
         eval_matmul(e, n, in[0], in[1], y);
