@@ -374,7 +374,16 @@ static int64_t random_place(Elaborator *e, const Item *item)
 static Node *uniform(Elaborator *e, Type type, int64_t place, int word, double more)
 {
     Graph *g = e->graph;
-    Node *bits = graph_random(g, type, place, word);
+    Node *bits;
+    if (e->scan && type.rank < MAX_RANK) { /* every step has its own */
+        Type all = type;
+        memmove(all.dim + 1, type.dim, sizeof type.dim[0] * (size_t)type.rank);
+        all.rank++;
+        all.dim[0] = size_of(e->scan->length);
+        bits = graph_step(g, graph_random(g, all, place, word), e->scan->loop, false);
+    } else {
+        bits = graph_random(g, type, place, word);
+    }
     Node *upper = graph_binary(g, OP_DIV, bits, graph_const(g, type_like(DTYPE_U32, &type), 256));
     Node *whole = graph_cast(g, upper, DTYPE_F32);
     if (more)

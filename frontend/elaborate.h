@@ -59,6 +59,7 @@ typedef struct Instance { /* what `as` named */
 
 typedef struct Scope { /* the names of one body, or of one round of a repeat */
     struct Scope *outer;
+    bool is_scan; /* of a scan's block: what is bound inside stays inside */
     Map binding, instance;
 } Scope;
 
@@ -80,6 +81,20 @@ typedef struct Frame { /* one expansion of a layer, the net, an optimizer; or th
     const char **result_name;
     Value *result;
 } Frame;
+
+typedef struct Yield {
+    const char *name;
+    Node *node; /* NULL: it was refused */
+} Yield;
+
+typedef struct Scan { /* whose block is being elaborated */
+    const Frame *frame;
+    Scope *scope;
+    int loop; /* of the graph */
+    int64_t length;
+    Node **state;
+    LIST(Yield) yield;
+} Scan;
 
 typedef struct Declared { /* a parameter or state by full name */
     Variable *variable;
@@ -118,6 +133,7 @@ typedef struct Elaborator {
     int pass;      /* counts the elaborations of the net */
     bool training; /* `training` in the language */
     Frame *frame;
+    Scan *scan;          /* NULL: none */
     Map declared;        /* full name → Declared */
     Map path;            /* instance paths of this pass → the call's Term */
     Map place;           /* places of random numbers, by phase */
@@ -240,6 +256,13 @@ void assign_name(Elaborator *e, const char *name,
 const char *full_name(Elaborator *e, const char *component);
 /* What the nodes made from here on are called, and where they come from. */
 void set_scope(Elaborator *e, const char *component, Span span);
+
+bool may_bind(Elaborator *e, Name name); /* false after a report */
+
+/* ---- elaborate_scan.c ---- */
+
+void run_scan(Elaborator *e, const Statement *statement);
+void run_yield(Elaborator *e, const Statement *statement);
 
 /* ---- elaborate_param.c ---- */
 

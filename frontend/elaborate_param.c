@@ -207,6 +207,10 @@ void update_state(Elaborator *e, const Statement *s)
         report(e, s->name.span, "'%s' is not a state: `update` gives a state's next value", s->name.text);
         return;
     }
+    if (e->scan) {
+        report(e, s->name.span, "a state cannot be updated inside a scan: its own states are in from (…)");
+        return;
+    }
     if (!e->training)
         return;
     Variable *variable = binding->state;

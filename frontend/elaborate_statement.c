@@ -26,7 +26,7 @@ static bool is_reserved(const char *name)
     return !strcmp(name, "batch") || !strcmp(name, "training") || !strcmp(name, "none");
 }
 
-static bool may_bind(Elaborator *e, Name name)
+bool may_bind(Elaborator *e, Name name)
 {
     if (is_reserved(name.text)) {
         report(e, name.span, "'%s' is a word of the language and cannot be bound", name.text);
@@ -42,11 +42,14 @@ static bool may_bind(Elaborator *e, Name name)
 
 void assign_name(Elaborator *e, const char *name, Value value)
 {
-    Binding *binding = scope_find(e->frame->scope, name);
-    if (binding)
-        *binding = (Binding){.value = value, .state = binding->state};
-    else
-        scope_bind(e, e->frame->scope, name, value);
+    for (const Scope *scope = e->frame->scope; scope; scope = scope->is_scan ? NULL : scope->outer) {
+        Binding *binding = map_find(&scope->binding, name);
+        if (binding) {
+            *binding = (Binding){.value = value, .state = binding->state};
+            return;
+        }
+    }
+    scope_bind(e, e->frame->scope, name, value);
 }
 
 /* How unnamed layers of the statement are called. */
@@ -189,15 +192,6 @@ static void run_repeat(Elaborator *e, const Statement *s)
     f->round = round;
 }
 
-static void run_later(Elaborator *e, const Statement *s)
-{
-    static const char *const word[] = {
-        [STATEMENT_SCAN] = "scan", [STATEMENT_YIELD] = "yield", [STATEMENT_CHECKPOINT] = "checkpoint"};
-    report(e, s->span, "`%s` is not supported yet", word[s->kind]);
-    if (s->kind == STATEMENT_SCAN)
-        assign_name(e, s->name.text, value_poison);
-}
-
 static void run_statement(Elaborator *e, const Statement *s)
 {
     switch (s->kind) {
@@ -226,9 +220,14 @@ static void run_statement(Elaborator *e, const Statement *s)
         run_repeat(e, s);
         break;
     case STATEMENT_SCAN:
+        if (may_bind(e, s->name) && may_bind(e, s->step))
+            run_scan(e, s);
+        break;
     case STATEMENT_YIELD:
+        run_yield(e, s);
+        break;
     case STATEMENT_CHECKPOINT:
-        run_later(e, s);
+        report(e, s->span, "`checkpoint` is not supported yet");
         break;
     }
 }

@@ -173,7 +173,8 @@ static void add_flops(Summary *s)
         const char *name = call->name ? call->name : "", *blank = strrchr(name, ' ');
         const char *path =
             arena_printf(s->arena, "%.*s", blank ? (int)(blank - name) : (int)strlen(name), name);
-        find_layer(s, path)->flops += s->program->kernel.at[call->kernel]->flops;
+        find_layer(s, path)->flops +=
+            (double)program_steps(s->program, i) * s->program->kernel.at[call->kernel]->flops;
     }
 }
 
@@ -182,7 +183,7 @@ static double phase_flops(const Program *program, int phase)
     double flops = 0;
     const ProgramPhase *p = &program->phase[phase];
     for (int i = p->first; i < p->first + p->count; i++)
-        flops += program->kernel.at[program->call.at[i].kernel]->flops;
+        flops += (double)program_steps(program, i) * program->kernel.at[program->call.at[i].kernel]->flops;
     return flops;
 }
 

@@ -104,7 +104,7 @@ typedef LIST(Statement *) Block;
 
 typedef enum StatementKind {
     STATEMENT_BIND,   /* name = value; with op: name = name op value */
-    STATEMENT_SCAN,   /* name = scan …: parsed, not elaborated yet */
+    STATEMENT_SCAN,   /* name = scan step in value from (from) body */
     STATEMENT_PARAM,  /* param name: type = value, args */
     STATEMENT_STATE,  /* state name: type = value, args */
     STATEMENT_UPDATE, /* update name = value */

@@ -32,6 +32,7 @@ typedef struct Compute {
     LIST(ComputeStore) store;
     Expr *reduce; /* the REDUCE in the stores' values, or NULL */
     int phase;
+    int loop;            /* of the phase's graph: computed once a step; 0: none */
     double flops, bytes; /* at the nominal batch */
 } Compute;
 

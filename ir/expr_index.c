@@ -48,9 +48,39 @@ static bool linear_join(Linear *l, const Expr *atom, int64_t coefficient)
     return false;
 }
 
+/* x / s · s, for a divisor s known at run time only. */
+static bool is_multiple(const Expr *e, const Expr *x, const Expr *s)
+{
+    if (e->kind != EXPR_APPLY || e->op != SCALAR_MUL)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        const Expr *quotient = e->arg[i];
+        if (e->arg[1 - i] == s && quotient->kind == EXPR_APPLY && quotient->op == SCALAR_DIV &&
+            quotient->arg[0] == x && quotient->arg[1] == s)
+            return true;
+    }
+    return false;
+}
+
+/* The same of (x / s · s)·k + (x % s)·k. */
+static bool linear_join_run_time(Linear *l, const Expr *atom, int64_t coefficient)
+{
+    bool rest = atom->kind == EXPR_APPLY && atom->op == SCALAR_MOD;
+    for (int i = 0; i < l->count; i++) {
+        const Expr *mod = rest ? atom : l->atom[i], *multiple = rest ? l->atom[i] : atom;
+        if (l->coefficient[i] != coefficient || mod->kind != EXPR_APPLY || mod->op != SCALAR_MOD ||
+            !is_multiple(multiple, mod->arg[0], mod->arg[1]))
+            continue;
+        const Expr *x = mod->arg[0];
+        linear_remove(l, i);
+        return linear_add_expr(l, x, coefficient);
+    }
+    return false;
+}
+
 static bool linear_add(Linear *l, Expr *atom, int64_t coefficient)
 {
-    if (linear_join(l, atom, coefficient))
+    if (linear_join(l, atom, coefficient) || linear_join_run_time(l, atom, coefficient))
         return true;
     int i = 0;
     while (i < l->count && l->atom[i]->id < atom->id)

@@ -121,6 +121,8 @@ Node *graph_add(Graph *graph, Node node)
     if (*slot)
         return *slot;
     Node *made = arena_copy(graph->arena, &node, sizeof node);
+    if ((node_enters_loop(made) || node_leaves_loop(made)) && made->attr[0].at[0] > graph->loops)
+        graph->loops = (int)made->attr[0].at[0];
     made->id = graph->node.count;
     if (!made->name)
         made->name = graph->scope;
@@ -191,6 +193,30 @@ Node *graph_random(Graph *graph, Type shape, int64_t place, int word)
 Node *graph_gradient(Graph *graph, Node *loss, Node *variable)
 {
     return sure(graph_add(graph, (Node){.op = OP_GRADIENT, .in = {loss, variable}}));
+}
+
+Node *graph_step(Graph *graph, Node *x, int loop, bool reverse)
+{
+    return sure(graph_add(
+        graph,
+        (Node){.op = OP_STEP, .in = {x}, .attr = {{2, {loop, x->type.dim[0].count}}, {1, {reverse}}}}));
+}
+
+Node *graph_stack(Graph *graph, Node *x, int loop, int64_t length, bool reverse)
+{
+    return sure(
+        graph_add(graph, (Node){.op = OP_STACK, .in = {x}, .attr = {{2, {loop, length}}, {1, {reverse}}}}));
+}
+
+Node *graph_carry(Graph *graph, Node *init, int loop, int64_t length, int index)
+{
+    return sure(
+        graph_add(graph, (Node){.op = OP_CARRY, .in = {init}, .attr = {{2, {loop, length}}, {1, {index}}}}));
+}
+
+Node *graph_last(Graph *graph, Node *carry)
+{
+    return sure(graph_add(graph, (Node){.op = OP_LAST, .in = {carry}, .attr = {carry->attr[0]}}));
 }
 
 Node *graph_unary(Graph *graph, OpKind op, Node *a)

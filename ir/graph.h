@@ -9,7 +9,14 @@
 #include "text.h"
 #include "type.h"
 
-typedef enum { OP_CLASS_LEAF, OP_CLASS_MAP, OP_CLASS_VIEW, OP_CLASS_REDUCE, OP_CLASS_CONTRACT } OpClass;
+typedef enum {
+    OP_CLASS_LEAF,
+    OP_CLASS_MAP,
+    OP_CLASS_VIEW,
+    OP_CLASS_REDUCE,
+    OP_CLASS_CONTRACT,
+    OP_CLASS_LOOP
+} OpClass;
 
 typedef enum OpKind {
 #define OP(kind, name, inputs, class, attrs, infer, define, gradient) OP_##kind,
@@ -77,6 +84,10 @@ typedef struct Assign { /* at the graph's end, variable := node */
     Node *node;
 } Assign;
 
+typedef struct Carry { /* at the end of each step of its loop, state := next */
+    Node *state, *next;
+} Carry;
+
 struct Graph {
     Arena *arena;
     struct Model *model;
@@ -84,6 +95,8 @@ struct Graph {
     LIST(Node *) node;
     LIST(Result) result;
     LIST(Assign) assign;
+    LIST(Carry) carry;
+    int loops;    /* numbers of loops are 1 … loops */
     Node **table; /* hash of equal nodes */
     int table_size;
     const char *scope; /* name that graph_add gives to nodes; set by the front end */
@@ -157,6 +170,11 @@ Graph *graph_new(Model *model, const char *name);
 Node *graph_add(Graph *graph, Node node);
 const char *graph_why(void);
 
+/* By node id: the loop that the node is computed in, once a step; 0: none. Loops do not nest. */
+int *graph_loops(const Graph *graph);
+bool node_enters_loop(const Node *node); /* CARRY, STEP */
+bool node_leaves_loop(const Node *node); /* STACK, LAST */
+
 /* Shorthands; they assert where the op would refuse. `like` operators: binary ops need equal shapes and elements. */
 Node *graph_const(Graph *graph, Type type, double value);
 Node *graph_number(Graph *graph, DType dtype, double value); /* a scalar */
@@ -176,7 +194,11 @@ Node *graph_broadcast(Graph *graph, Node *a,
                       Type type); /* NumPy's alignment at the last axis; sizes 1 stretch */
 Node *graph_transpose(Graph *graph, Node *a, Ints axes);         /* y's axis d is a's axes[d] */
 Node *graph_reduce(Graph *graph, OpKind op, Node *a, Ints axes); /* the axes vanish */
-Node *graph_sum_to(Graph *graph, Node *a, const Type *type);     /* the transpose of graph_broadcast */
+Node *graph_step(Graph *graph, Node *x, int loop, bool reverse); /* x's element of the loop's step */
+Node *graph_stack(Graph *graph, Node *x, int loop, int64_t length, bool reverse); /* of all steps */
+Node *graph_carry(Graph *graph, Node *init, int loop, int64_t length, int index);
+Node *graph_last(Graph *graph, Node *carry);
+Node *graph_sum_to(Graph *graph, Node *a, const Type *type); /* the transpose of graph_broadcast */
 
 /* NumPy's broadcasting of two shapes; false if they do not agree. */
 bool type_broadcast(const Type *a, const Type *b, Type *result);

@@ -535,6 +535,15 @@ static bool read_node(Reader *r)
     return read_type(r, &node.type) && read_path(r) && add_node(r, &node, type_begin);
 }
 
+static bool read_carry(Reader *r)
+{
+    Carry carry;
+    if (!read_node_name(r, &carry.state) || !expect_mark(r, '=') || !read_node_name(r, &carry.next))
+        return false;
+    list_add(r->arena, &r->graph->carry, carry);
+    return check(r, carry_fault(r->graph, r->graph->carry.count - 1));
+}
+
 static bool read_result(Reader *r)
 {
     int kind;
@@ -579,6 +588,8 @@ static bool read_phase(Reader *r, int *last)
         next_line(r);
         if (accept_mark(r, '%'))
             read = read_node(r);
+        else if (accept(r, "carry"))
+            read = read_carry(r);
         else if (accept(r, "result"))
             read = read_result(r);
         else if (accept(r, "assign"))
@@ -626,7 +637,7 @@ static bool read_model(Reader *r)
     if (!accept(r, "end"))
         return fail_at(r, r->at,
                        phase < 0 ? "expected 'variable', 'training', 'phase' or 'end'"
-                                 : "expected a node, 'result', 'assign', 'phase' or 'end'");
+                                 : "expected a node, 'carry', 'result', 'assign', 'phase' or 'end'");
     if (!end_line(r))
         return false;
     next_line(r);

@@ -125,6 +125,9 @@ static void print_phase(Text *text, const Graph *graph, const char *name)
         graph_print_node(text, graph->node.at[i]);
         text_add(text, "\n");
     }
+    for (int i = 0; i < graph->carry.count; i++)
+        text_printf(text, "    carry %%%d = %%%d\n", graph->carry.at[i].state->id,
+                    graph->carry.at[i].next->id);
     for (int i = 0; i < graph->result.count; i++) {
         const Result *result = &graph->result.at[i];
         text_printf(text, "    result %s ", result_kind_name[result->kind]);

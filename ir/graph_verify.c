@@ -388,6 +388,8 @@ const char *graph_fault(const Graph *graph)
         fault = results_fault(graph);
     if (!fault)
         fault = assigns_fault(graph);
+    if (!fault)
+        fault = loops_fault(graph);
     return fault ? arena_printf(graph->arena, "%s: %s", graph->name, fault) : NULL;
 }
 

@@ -10,6 +10,8 @@ const char *variable_fault(const Model *model, int place);
 const char *node_fault(const Graph *graph, int place);
 const char *result_fault(const Graph *graph, int place);
 const char *assign_fault(const Graph *graph, int place);
+const char *carry_fault(const Graph *graph, int place);
+const char *loops_fault(const Graph *graph); /* graph_verify_loops.c */
 const char *training_fault(const Model *model);
 
 /* Whether a phase may change variables of a kind; PHASE_COUNT, a graph that is no phase, may change all. */

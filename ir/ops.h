@@ -17,6 +17,9 @@ struct Definer {
     Expr *where;                                  /* loads happen only where this holds; NULL: always */
 };
 
+/* The argument of a call that is the step of the loop it is in. */
+#define ARGUMENT_STEP INT64_MIN
+
 typedef struct OpRule {
     bool (*infer)(const Node *node, Type *type);
     Expr *(*define)(Definer *d, const Node *node, Expr *const *at);
@@ -35,6 +38,9 @@ Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Exp
 
 /* The index into shape x of what stands at `at` in shape y: the same row-major order, another cut. */
 void reshape_index(Exprs *pool, const Type *y, Expr *const *at, const Type *x, Expr **index);
+
+/* The element of axis 0 that a STEP reads, or a STACK writes, in the present step. */
+Expr *step_index(Definer *d, const Node *node);
 
 /* A new reduced axis as an index; extent 1 has none: its index is 0. */
 Expr *reduce_axis(Definer *d, Size extent);

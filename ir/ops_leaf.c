@@ -90,15 +90,16 @@ Expr *define_random(Definer *d, const Node *node, Expr *const *at)
     Exprs *pool = d->pool;
     const Type *type = &node->type;
     Expr *sample = expr_int(pool, DTYPE_I64, 0), *element = sample;
+    bool found = false; /* the first axis that grows with the batch numbers the samples */
     for (int i = 0; i < type->rank; i++) {
-        Expr *index = at[i];
-        if (i == 0 && type->dim[0].power == 1) {
-            Expr *count = expr_int(pool, DTYPE_I64, type->dim[0].count);
-            sample = expr_div(pool, index, count);
-            element = expr_mod(pool, index, count);
-        } else {
-            element = expr_add(pool, expr_mul(pool, element, expr_size(pool, type->dim[i])), index);
+        Expr *index = at[i], *extent = expr_size(pool, type->dim[i]);
+        if (!found && type->dim[i].power == 1) {
+            extent = expr_int(pool, DTYPE_I64, type->dim[i].count);
+            sample = expr_div(pool, index, extent);
+            index = expr_mod(pool, index, extent);
+            found = true;
         }
+        element = expr_add(pool, expr_mul(pool, element, extent), index);
     }
     Expr *zero = expr_int(pool, DTYPE_I64, 0), *one = expr_int(pool, DTYPE_I64, 1);
     Expr *key[2], *step = d->read(d, node->in[1], NULL);

@@ -22,6 +22,7 @@ typedef struct Call {
     int kernel;        /* in program->kernel */
     int *buffer;       /* program->buffer ids, one a kernel buffer */
     int64_t *argument; /* kernel->arguments - 1 of them: without the batch */
+    int step;          /* the kernel's argument, from 1, that is the number of the loop's step; 0: none */
     const char *name;  /* for people: the node's path */
 } Call;
 
@@ -30,6 +31,11 @@ typedef struct ProgramResult {
     const char *name;
     int buffer;
 } ProgramResult;
+
+typedef struct ProgramLoop { /* calls that are made `length` times, one after the other */
+    int first, count;
+    int64_t length;
+} ProgramLoop;
 
 typedef struct ProgramPhase {
     int first, count; /* calls */
@@ -43,13 +49,15 @@ typedef struct Program {
     LIST(Kernel *) kernel; /* different ones only */
     LIST(Buffer) buffer;
     LIST(Call) call;
+    LIST(ProgramLoop) loop; /* in the order of calls; they do not overlap */
     ProgramPhase phase[PHASE_COUNT];
     int64_t batch; /* planned for batches up to this */
     int64_t arena_bytes, bound_bytes;
     int bound_call;
 } Program;
 
-void program_print(Text *text, const Program *program); /* kernels and calls, for people: --emit=kernels */
+int64_t program_steps(const Program *program, int call); /* how often a phase makes the call */
+void program_print(Text *text, const Program *program);  /* kernels and calls, for people: --emit=kernels */
 void program_print_plan(Text *text, const Program *program); /* --emit=plan */
 const char *program_fault(const Program *program);
 

@@ -145,8 +145,9 @@ static void write_phase(Text *text, const ProgramPhase *phase, const char *name)
     }
 }
 
-static void write_call(Text *text, const Program *program, const Call *call)
+static void write_call(Text *text, const Program *program, int place)
 {
+    const Call *call = &program->call.at[place];
     const Kernel *kernel = program->kernel.at[call->kernel];
     text_printf(text, "call %d ", call->kernel);
     text_quote(text, call->name ? call->name : "");
@@ -157,6 +158,12 @@ static void write_call(Text *text, const Program *program, const Call *call)
         text_printf(text, " arguments %d", kernel->arguments - 1);
     for (int i = 0; i < kernel->arguments - 1; i++)
         text_printf(text, " %lld", (long long)call->argument[i]);
+    if (call->step)
+        text_printf(text, " step %d", call->step);
+    for (int i = 0; i < program->loop.count; i++)
+        if (program->loop.at[i].first == place)
+            text_printf(text, " loop %d %lld", program->loop.at[i].count,
+                        (long long)program->loop.at[i].length);
     text_add(text, "\n");
 }
 
@@ -173,7 +180,7 @@ void program_descriptor(Text *text, const Program *program)
     for (int p = 0; p < PHASE_COUNT; p++)
         write_phase(text, &program->phase[p], phase_name[p]);
     for (int i = 0; i < program->call.count; i++)
-        write_call(text, program, &program->call.at[i]);
+        write_call(text, program, i);
     text_add(text, "end\n");
     free(buffer);
 }

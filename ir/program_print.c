@@ -16,18 +16,38 @@ static void print_call(Text *text, const Program *program, int place)
         text_printf(text, "%s%s", i ? ", " : "", program->buffer.at[call->buffer[i]].name);
     text_add(text, ")");
     for (int i = 1; i < kernel->arguments; i++)
-        text_printf(text, " a%d=%lld", i, (long long)call->argument[i - 1]);
+        if (call->step == i)
+            text_printf(text, " a%d=step", i);
+        else
+            text_printf(text, " a%d=%lld", i, (long long)call->argument[i - 1]);
     if (call->name)
         text_printf(text, " // %s", call->name);
     text_add(text, "\n");
+}
+
+int64_t program_steps(const Program *program, int call)
+{
+    for (int i = 0; i < program->loop.count; i++) {
+        const ProgramLoop *l = &program->loop.at[i];
+        if (call >= l->first && call < l->first + l->count)
+            return l->length;
+    }
+    return 1;
 }
 
 static void print_phase(Text *text, const Program *program, int phase)
 {
     const ProgramPhase *p = &program->phase[phase];
     text_printf(text, "\nphase %s\n", phase_name[phase]);
-    for (int i = p->first; i < p->first + p->count; i++)
+    for (int i = p->first, loop = 0; i < p->first + p->count; i++) {
+        while (loop < program->loop.count && program->loop.at[loop].first + program->loop.at[loop].count <= i)
+            loop++;
+        bool inside = loop < program->loop.count && program->loop.at[loop].first <= i;
+        if (inside && program->loop.at[loop].first == i)
+            text_printf(text, "    for %lld steps\n", (long long)program->loop.at[loop].length);
+        text_add(text, inside ? "    " : "");
         print_call(text, program, i);
+    }
     for (int i = 0; i < p->result.count; i++)
         text_printf(text, "    result %s = %s\n", p->result.at[i].name,
                     program->buffer.at[p->result.at[i].buffer].name);

@@ -220,6 +220,24 @@ static const char *phase_fault(const Program *program, int phase)
     return fault;
 }
 
+/* Loops are runs of calls, in order, each within a phase. */
+static const char *call_loops_fault(const Program *program)
+{
+    int end = 0;
+    for (int i = 0; i < program->loop.count; i++) {
+        const ProgramLoop *l = &program->loop.at[i];
+        bool inside = false;
+        for (int p = 0; p < PHASE_COUNT; p++)
+            inside |= l->first >= program->phase[p].first &&
+                      l->first + l->count <= program->phase[p].first + program->phase[p].count;
+        if (!inside || l->first < end || l->count < 1 || l->length < 1)
+            return arena_printf(program->arena, "loop %d, of calls %d to %d, is no run within a phase", i,
+                                l->first, l->first + l->count - 1);
+        end = l->first + l->count;
+    }
+    return NULL;
+}
+
 const char *program_fault(const Program *program)
 {
     Arena *arena = program->arena;
@@ -240,6 +258,8 @@ const char *program_fault(const Program *program)
         return arena_printf(arena, "the phases have %d calls, the program %d", calls, program->call.count);
 
     const char *fault = kernels_fault(program);
+    if (!fault)
+        fault = call_loops_fault(program);
     if (!fault)
         fault = buffers_fault(program);
     for (int i = 0; i < program->call.count && !fault; i++) {

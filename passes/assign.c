@@ -1,6 +1,7 @@
-/* State changes at a phase's end: variable := value. Where the old value is no longer needed, the kernel that
-   makes the new one writes it in place; else it is copied at the end. Kernels are ordered so that old values
-   are read before they are overwritten, and a parameter is updated as soon as its gradient is whole. */
+/* State changes at a phase's end, variable := value, and at the end of a loop's step. Where the old value is no longer
+   needed, the kernel that makes the new one writes it in place; else it is copied at the end. Kernels are ordered so that
+   old values are read before they are overwritten, and a parameter is updated as soon as its gradient is whole. The kernels
+   of a loop stay together, and are ordered among themselves first. */
 #include "passes.h"
 #include "reader.h"
 
@@ -9,17 +10,27 @@
 
 typedef LIST(int) Indices;
 
+typedef LIST(Compute *) Computes;
+
 typedef struct Order {
     Compilation *c;
-    int first, count; /* the phase's computes */
-    int *producer;    /* by buffer: the compute that makes it, or -1 */
-    Indices *readers; /* by buffer */
-    Indices *next;    /* by compute: which must come later */
-    int *waits;       /* by compute: for so many earlier ones */
-    bool *early;      /* by compute: an update, or a number: done as soon as it can be */
+    int count;
+    Computes *unit;   /* what stays together: one compute, or a loop's */
+    bool whole_loops; /* units that are loops are not looked into */
+    int *producer;    /* by buffer: the unit that makes it, or -1 */
+    Indices *readers; /* by buffer: units */
+    Indices *next;    /* by unit: which must come later */
+    int *waits;       /* by unit: for so many earlier ones */
+    bool *early;      /* by unit: an update, or a number: done as soon as it can be */
 } Order;
 
-static Compute *compute_at(const Order *o, int i) { return o->c->compute.at[o->first + i]; }
+/* At the end `to` gets the value of a node, which is in the buffer `from`. */
+typedef struct Move {
+    const Node *node;
+    int from, to;
+} Move;
+
+typedef LIST(Move) Moves;
 
 static void must_precede(Order *o, int before, int after)
 {
@@ -27,35 +38,39 @@ static void must_precede(Order *o, int before, int after)
     o->waits[after]++;
 }
 
-/* Who makes and who reads each buffer; makers come before readers. */
-static Order order_new(Compilation *c, int phase)
+static void note_buffer(Order *o, int unit, const ComputeBuffer *buffer)
 {
-    Order o = {.c = c, .first = c->program->phase[phase].first, .count = c->program->phase[phase].count};
-    size_t buffers = (size_t)c->program->buffer.count + 1, computes = (size_t)o.count + 1;
+    int *producer = &o->producer[buffer->id];
+    if (buffer->read)
+        list_add(o->c->arena, &o->readers[buffer->id], unit);
+    if (*producer >= 0 && *producer != unit) /* made, or given its first value, there */
+        must_precede(o, *producer, unit);
+    if (buffer->written)
+        *producer = unit;
+}
+
+/* Who makes and who reads each buffer; makers come before readers. */
+static Order order_new(Compilation *c, Computes *unit, int count)
+{
+    Order o = {.c = c, .count = count, .unit = unit};
+    size_t buffers = (size_t)c->program->buffer.count + 1, units = (size_t)count + 1;
     o.producer = arena_alloc(c->arena, buffers * sizeof *o.producer);
     o.readers = arena_alloc(c->arena, buffers * sizeof *o.readers);
-    o.next = arena_alloc(c->arena, computes * sizeof *o.next);
-    o.waits = arena_alloc(c->arena, computes * sizeof *o.waits);
-    o.early = arena_alloc(c->arena, computes * sizeof *o.early);
+    o.next = arena_alloc(c->arena, units * sizeof *o.next);
+    o.waits = arena_alloc(c->arena, units * sizeof *o.waits);
+    o.early = arena_alloc(c->arena, units * sizeof *o.early);
     memset(o.producer, -1, buffers * sizeof *o.producer);
-    for (int i = 0; i < o.count; i++) {
-        const Compute *compute = compute_at(&o, i);
-        o.early[i] = compute->axis.count == 0; /* a number: what updates wait for */
-        for (int b = 0; b < compute->buffer.count; b++) {
-            int id = compute->buffer.at[b].id;
-            if (compute->buffer.at[b].written)
-                o.producer[id] = i;
-            if (compute->buffer.at[b].read) {
-                list_add(c->arena, &o.readers[id], i);
-                if (o.producer[id] >= 0 && o.producer[id] != i)
-                    must_precede(&o, o.producer[id], i);
-            }
-        }
+    for (int i = 0; i < count; i++) {
+        o.early[i] =
+            unit[i].count == 1 && unit[i].at[0]->axis.count == 0; /* a number: what updates wait for */
+        for (int k = 0; k < unit[i].count; k++)
+            for (int b = 0; b < unit[i].at[k]->buffer.count; b++)
+                note_buffer(&o, i, &unit[i].at[k]->buffer.at[b]);
     }
     return o;
 }
 
-/* Which computes must come after `from`. */
+/* Which units must come after `from`. */
 static void mark_after(const Order *o, int from, bool *after, int *pending)
 {
     int count = 0;
@@ -95,7 +110,9 @@ static bool reads_only_at(const Compute *c, int buffer)
 static bool in_place(const Order *o, int buffer, int variable, bool *after, int *pending)
 {
     int producer = o->producer[buffer];
-    const Compute *p = compute_at(o, producer);
+    const Compute *p = o->unit[producer].at[0];
+    if (o->whole_loops && p->loop)
+        return false;
     for (int i = 0; i < p->buffer.count; i++)
         if (p->buffer.at[i].id == variable && (p->reduce || !reads_only_at(p, i)))
             return false;
@@ -110,44 +127,48 @@ static bool in_place(const Order *o, int buffer, int variable, bool *after, int 
     return true;
 }
 
-/* The kernels of the phase use `variable` where they used `buffer`. */
+static void rename_in(Compute *compute, int buffer, int variable)
+{
+    int from = -1, to = -1;
+    for (int b = 0; b < compute->buffer.count; b++) {
+        from = compute->buffer.at[b].id == buffer ? b : from;
+        to = compute->buffer.at[b].id == variable ? b : to;
+    }
+    if (from >= 0 && to < 0)
+        compute->buffer.at[from].id = variable;
+    if (from < 0 || to < 0)
+        return;
+    compute->buffer.at[to].written |= compute->buffer.at[from].written;
+    for (int s = 0; s < compute->store.count; s++)
+        if (compute->store.at[s].buffer == from)
+            compute->store.at[s].buffer = to;
+    /* compute_drop_buffers removes it */
+    compute->buffer.at[from].read = compute->buffer.at[from].written = false;
+}
+
+/* The kernels use `variable` where they used `buffer`. */
 static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase *phase)
 {
     Indices users = o->readers[buffer];
     list_add(o->c->arena, &users, o->producer[buffer]);
-    for (int i = 0; i < users.count; i++) {
-        Compute *compute = compute_at(o, users.at[i]);
-        int from = -1, to = -1;
-        for (int b = 0; b < compute->buffer.count; b++) {
-            from = compute->buffer.at[b].id == buffer ? b : from;
-            to = compute->buffer.at[b].id == variable ? b : to;
-        }
-        if (from < 0)
-            continue;
-        if (to < 0) {
-            compute->buffer.at[from].id = variable;
-            continue;
-        }
-        compute->buffer.at[to].written |= compute->buffer.at[from].written;
-        for (int s = 0; s < compute->store.count; s++)
-            if (compute->store.at[s].buffer == from)
-                compute->store.at[s].buffer = to;
-        compute->buffer.at[from].read = compute->buffer.at[from].written =
-            false; /* compute_drop_buffers removes it */
-    }
+    for (int i = 0; i < users.count; i++)
+        for (int k = 0; k < o->unit[users.at[i]].count; k++)
+            rename_in(o->unit[users.at[i]].at[k], buffer, variable);
     for (int r = 0; r < phase->result.count; r++)
         if (phase->result.at[r].buffer == buffer)
             phase->result.at[r].buffer = variable;
 }
 
-static Compute *copy_compute(Compilation *c, int phase, const Variable *variable, int from, int to)
+/* Element by element, each in its buffer's layout. */
+static Compute *copy_compute(Compilation *c, int phase, int loop, int from, int to)
 {
     Compute *copy = arena_alloc(c->arena, sizeof *copy);
-    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", variable->name),
-                      .pool = exprs_new(c->arena),
-                      .phase = phase};
-    const Type *type = &variable->type;
     const Buffer *target = &c->program->buffer.at[to], *source = &c->program->buffer.at[from];
+    const Type *type = &target->type;
+    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
+                      .pool = exprs_new(c->arena),
+                      .phase = phase,
+                      .loop = loop};
     Expr *at[MAX_RANK];
     for (int i = 0; i < type->rank; i++) {
         list_add(c->arena, &copy->axis, ((ComputeAxis){type->dim[target->axes[i]], NULL}));
@@ -203,9 +224,15 @@ static int ready_pop(Ready *r)
     return top;
 }
 
-static void sort(Order *o)
+static void append(Compilation *c, Computes *all, const Computes *more)
 {
-    Compute **sorted = arena_alloc(o->c->arena, ((size_t)o->count + 1) * sizeof *sorted);
+    for (int i = 0; i < more->count; i++)
+        list_add(c->arena, all, more->at[i]);
+}
+
+/* All units in order. */
+static void sort(Order *o, Computes *all)
+{
     Ready ready = {arena_alloc(o->c->arena, ((size_t)o->count + 1) * sizeof(int)), 0, o->early};
     int done = 0;
     for (int i = 0; i < o->count; i++)
@@ -213,117 +240,174 @@ static void sort(Order *o)
             ready_push(&ready, i);
     while (ready.count) {
         int i = ready_pop(&ready);
-        sorted[done++] = compute_at(o, i);
+        append(o->c, all, &o->unit[i]);
+        done++;
         for (int k = 0; k < o->next[i].count; k++)
             if (--o->waits[o->next[i].at[k]] == 0)
                 ready_push(&ready, o->next[i].at[k]);
     }
     assert(done == o->count);
-    if (done)
-        memcpy(&o->c->compute.at[o->first], sorted, (size_t)done * sizeof *sorted);
+    (void)done;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------ */
-
-typedef LIST(Compute *) Computes;
+/* ---- moves ---------------------------------------------------------------------------------------------- */
 
 typedef struct Copies {
-    Computes before, after; /* the phase's own computes */
+    Computes before, after; /* the computes that are ordered */
 } Copies;
 
-/* A variable's old value, if this phase overwrites it, is kept aside. */
-static int saved(Compilation *c, int phase, int from, const Variable *variable, Copies *copies)
+typedef struct Site { /* where moves happen */
+    int phase, loop;
+    const Moves *moves;
+    Copies *copies;
+} Site;
+
+/* The old value of a buffer, if a move overwrites it, is kept aside. */
+static int saved(Compilation *c, const Site *p, int from)
 {
-    const Graph *graph = c->model->phase[phase];
-    const Buffer source = c->program->buffer.at[from];
     bool overwritten = false;
-    for (int i = 0; i < graph->assign.count; i++)
-        overwritten |= c->buffer_of_variable[graph->assign.at[i].variable->id] == from;
+    for (int i = 0; i < p->moves->count; i++)
+        overwritten |= p->moves->at[i].to == from;
     if (!overwritten)
         return from;
-    Buffer kept = source;
+    Buffer kept = c->program->buffer.at[from];
     kept.kind = BUFFER_TRANSIENT;
     kept.variable = NULL;
-    kept.name = arena_printf(c->arena, "%s before", source.name);
+    kept.name = arena_printf(c->arena, "%s before", kept.name);
     list_add(c->arena, &c->program->buffer, kept);
     int to = c->program->buffer.count - 1;
-    list_add(c->arena, &copies->before, copy_compute(c, phase, variable, from, to));
+    list_add(c->arena, &p->copies->before, copy_compute(c, p->phase, p->loop, from, to));
     return to;
 }
 
 /* A result that is a variable's old value. */
-static void keep_results(Compilation *c, int phase, Copies *copies)
+static void keep_results(Compilation *c, const Site *p)
 {
-    const Graph *graph = c->model->phase[phase];
+    const Graph *graph = c->model->phase[p->phase];
     for (int i = 0; i < graph->result.count; i++) {
         const Node *n = graph->result.at[i].node;
         if (n->op != OP_VARIABLE)
             continue;
-        int from = c->buffer_of_variable[n->variable->id], to = saved(c, phase, from, n->variable, copies);
+        int from = c->buffer_of_variable[n->variable->id], to = saved(c, p, from);
         if (to == from)
             continue;
         c->program->buffer.at[to].kind = BUFFER_RESULT;
-        c->program->phase[phase].result.at[i].buffer = to;
+        c->program->phase[p->phase].result.at[i].buffer = to;
     }
 }
 
-/* A value that is assigned twice, that a variable holds already, or whose old value is still needed, is copied. */
-static void place_assigns(Order *o, int phase, Copies *copies)
+/* A value that is assigned twice, that lies elsewhere already, or whose old value is still needed, is copied. */
+static void place_moves(Order *o, const Site *p)
 {
     Compilation *c = o->c;
-    const Graph *graph = c->model->phase[phase];
+    const Moves *moves = p->moves;
     int buffers = c->program->buffer.count;
     bool *after = arena_alloc(c->arena, (size_t)o->count + 1);
     int *pending = arena_alloc(c->arena, ((size_t)o->count + 1) * sizeof *pending);
     int *now =
         arena_alloc(c->arena, ((size_t)buffers + 1) * sizeof *now); /* by buffer: what it became, + 1 */
-    bool *done = arena_alloc(c->arena, (size_t)graph->assign.count + 1);
-    for (int i = 0; i < graph->assign.count; i++) {
-        const Assign *a = &graph->assign.at[i];
-        int from = c->place[phase][a->node->id].buffer, to = c->buffer_of_variable[a->variable->id];
-        if (o->producer[from] < 0 || now[from] || !in_place(o, from, to, after, pending))
+    bool *done = arena_alloc(c->arena, (size_t)moves->count + 1);
+    for (int i = 0; i < moves->count; i++) {
+        int from = moves->at[i].from, to = moves->at[i].to, producer = o->producer[from];
+        if (producer < 0 || now[from] || c->place[p->phase][moves->at[i].node->id].stack ||
+            !in_place(o, from, to, after, pending))
             continue;
         done[i] = true;
         now[from] = to + 1;
-        int producer = o->producer[from];
         o->early[producer] = true;
         for (int k = 0; k < o->readers[to].count; k++)
             if (o->readers[to].at[k] != producer)
                 must_precede(o, o->readers[to].at[k], producer);
     }
-    for (int i = 0; i < graph->assign.count; i++) {
-        const Assign *a = &graph->assign.at[i];
-        int from = c->place[phase][a->node->id].buffer, to = c->buffer_of_variable[a->variable->id];
+    for (int i = 0; i < moves->count; i++) {
+        int from = moves->at[i].from, to = moves->at[i].to;
         if (done[i]) {
-            rename_buffer(o, from, to, &c->program->phase[phase]);
+            rename_buffer(o, from, to, &c->program->phase[p->phase]);
             continue;
         }
+        if (c->place[p->phase][moves->at[i].node->id].stack) {
+            list_add(c->arena, &p->copies->after,
+                     lower_step_copy(c, p->phase, p->loop, moves->at[i].node, to));
+            continue;
+        }
+        bool made = o->producer[from] >= 0;
         from = now[from] ? now[from] - 1 : from;
-        if (o->producer[c->place[phase][a->node->id].buffer] < 0)
-            from = saved(c, phase, from, a->variable, copies);
-        list_add(c->arena, &copies->after, copy_compute(c, phase, a->variable, from, to));
+        from = made ? from : saved(c, p, from);
+        list_add(c->arena, &p->copies->after, copy_compute(c, p->phase, p->loop, from, to));
     }
 }
 
-static void append(Compilation *c, Computes *all, Compute *const *at, int count)
+/* ---- the pass ------------------------------------------------------------------------------------------- */
+
+/* One step of a loop: its computes in order, then its states' next values. */
+static Computes order_step(Compilation *c, int phase, int loop, const Computes *computes)
 {
-    for (int i = 0; i < count; i++)
-        list_add(c->arena, all, at[i]);
+    const Graph *graph = c->model->phase[phase];
+    Computes *unit = arena_alloc(c->arena, ((size_t)computes->count + 1) * sizeof *unit), all = {0};
+    for (int i = 0; i < computes->count; i++)
+        list_add(c->arena, &unit[i], computes->at[i]);
+    Moves moves = {0};
+    for (int i = 0; i < graph->carry.count; i++) {
+        const Node *state = graph->carry.at[i].state, *next = graph->carry.at[i].next;
+        const NodePlace *place = c->place[phase];
+        if (place[state->id].live && (int)state->attr[0].at[0] == loop)
+            list_add(c->arena, &moves, ((Move){next, place[next->id].buffer, place[state->id].buffer}));
+    }
+    Copies copies = {0};
+    Site p = {phase, loop, &moves, &copies};
+    Order o = order_new(c, unit, computes->count);
+    place_moves(&o, &p);
+    append(c, &all, &copies.before);
+    sort(&o, &all);
+    append(c, &all, &copies.after);
+    return all;
+}
+
+/* The phase's computes as units; a loop stands where its last compute stood. */
+static int find_units(Compilation *c, int phase, Computes *unit)
+{
+    const ProgramPhase *p = &c->program->phase[phase];
+    Computes *loop = arena_alloc(c->arena, ((size_t)c->model->phase[phase]->loops + 1) * sizeof *loop);
+    int count = 0;
+    for (int i = p->first; i < p->first + p->count; i++)
+        if (c->compute.at[i]->loop)
+            list_add(c->arena, &loop[c->compute.at[i]->loop], c->compute.at[i]);
+    for (int i = p->first; i < p->first + p->count; i++) {
+        Compute *compute = c->compute.at[i];
+        Computes *of = &loop[compute->loop];
+        if (compute->loop == 0) {
+            list_add(c->arena, &unit[count], compute);
+            count++;
+        } else if (of->at[of->count - 1] == compute)
+            unit[count++] = order_step(c, phase, compute->loop, of);
+    }
+    return count;
 }
 
 bool pass_assign(Compilation *c)
 {
     Computes all = {0};
     for (int p = 0; p < PHASE_COUNT; p++) {
-        Order o = order_new(c, p);
+        const Graph *graph = c->model->phase[p];
+        Computes *unit = arena_alloc(c->arena, ((size_t)c->program->phase[p].count + 1) * sizeof *unit);
+        int count = find_units(c, p, unit);
+        Moves moves = {0};
+        for (int i = 0; i < graph->assign.count; i++) {
+            const Assign *a = &graph->assign.at[i];
+            list_add(
+                c->arena, &moves,
+                ((Move){a->node, c->place[p][a->node->id].buffer, c->buffer_of_variable[a->variable->id]}));
+        }
         Copies copies = {0};
-        place_assigns(&o, p, &copies);
-        keep_results(c, p, &copies);
-        sort(&o);
+        Site place = {p, 0, &moves, &copies};
+        Order o = order_new(c, unit, count);
+        o.whole_loops = true;
+        place_moves(&o, &place);
+        keep_results(c, &place);
         c->program->phase[p].first = all.count;
-        append(c, &all, copies.before.at, copies.before.count);
-        append(c, &all, c->compute.at + o.first, o.count);
-        append(c, &all, copies.after.at, copies.after.count);
+        append(c, &all, &copies.before);
+        sort(&o, &all);
+        append(c, &all, &copies.after);
         c->program->phase[p].count = all.count - c->program->phase[p].first;
     }
     c->compute.at = all.at;

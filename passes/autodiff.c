@@ -1,16 +1,22 @@
 /* gradient(loss, x) becomes the nodes that compute it: reverse mode (Griewank and Walther 2008, chapter 3).
    The rules are the ops' own; here is only the walk backwards and the sum over uses. */
+#include "autodiff.h"
 #include "ops.h"
 #include "passes.h"
-#include "rewrite.h"
 
 #include <string.h>
 
-typedef struct Backward {
-    const Node *loss; /* of the old graph */
-    Node **adjoint;   /* by the new graph's ids below `count`, once walked */
-    int count;
-} Backward;
+/* The next values of states, of the loops that the loss is made with. */
+static void find_next(const Rewrite *r, Backward *b)
+{
+    b->next = arena_alloc(r->graph->arena, (size_t)b->count * sizeof *b->next);
+    for (int i = 0; i < r->old->carry.count; i++) {
+        const Node *state = r->copy[r->old->carry.at[i].state->id];
+        Node *next = r->copy[r->old->carry.at[i].next->id];
+        if (state && next && state->id < b->count && next->id < b->count)
+            b->next[state->id] = next;
+    }
+}
 
 /* Nodes that depend on a wanted one: only through these must a gradient flow. */
 static bool *mark_dependent(const Rewrite *r, const Backward *b)
@@ -22,12 +28,34 @@ static bool *mark_dependent(const Rewrite *r, const Backward *b)
         if (wanted && wanted->id < b->count)
             dependent[wanted->id] = true;
     }
-    for (int i = 0; i < b->count; i++) {
-        const Node *n = r->graph->node.at[i];
-        for (int j = 0; n->op != OP_STOP_GRADIENT && j < op_info[n->op].inputs; j++)
-            dependent[i] = dependent[i] || (dependent[n->in[j]->id] && dtype_is_float(n->in[j]->type.dtype));
+    for (bool again = true; again;) { /* a state depends on its next value, which is made after it */
+        again = false;
+        for (int i = 0; i < b->count; i++) {
+            const Node *n = r->graph->node.at[i];
+            for (int j = 0; n->op != OP_STOP_GRADIENT && j < op_info[n->op].inputs; j++)
+                dependent[i] =
+                    dependent[i] || (dependent[n->in[j]->id] && dtype_is_float(n->in[j]->type.dtype));
+        }
+        for (int i = 0; i < b->count; i++)
+            if (b->next[i] && dependent[b->next[i]->id] && !dependent[i])
+                again = dependent[i] = true;
     }
     return dependent;
+}
+
+void backward_add(Graph *graph, Backward *b, const Node *to, Node *adjoint)
+{
+    Node **sum = &b->adjoint[to->id];
+    *sum = *sum ? graph_binary(graph, OP_ADD, *sum, adjoint) : adjoint;
+}
+
+/* Whether n is the first of what leaves its loop: behind it the walk backwards has all of the loop's adjoints. */
+static bool leaves_first(const Graph *graph, const Node *n)
+{
+    for (int i = 0; i < n->id; i++)
+        if (node_leaves_loop(graph->node.at[i]) && graph->node.at[i]->attr[0].at[0] == n->attr[0].at[0])
+            return false;
+    return true;
 }
 
 static void walk_back(Rewrite *r, Backward *b)
@@ -36,11 +64,15 @@ static void walk_back(Rewrite *r, Backward *b)
     Node *loss = r->copy[b->loss->id];
     b->count = loss->id + 1;
     b->adjoint = arena_alloc(graph->arena, (size_t)b->count * sizeof *b->adjoint);
-    const bool *dependent = mark_dependent(r, b);
+    find_next(r, b);
+    const bool *dependent = b->dependent = mark_dependent(r, b);
+    b->loop = graph_loops(graph);
     b->adjoint[loss->id] = graph_number(graph, loss->type.dtype, 1);
     for (int i = loss->id; i >= 0; i--) {
         Node *n = graph->node.at[i], *dx[MAX_INPUTS] = {0};
-        if (!b->adjoint[i] || !dependent[i])
+        if (node_leaves_loop(n) && leaves_first(graph, n))
+            backward_loop(graph, b, (int)n->attr[0].at[0]);
+        if (!b->adjoint[i] || !dependent[i] || b->loop[i])
             continue;
         graph->scope = n->name;
         graph->span = n->span;
@@ -48,8 +80,7 @@ static void walk_back(Rewrite *r, Backward *b)
         for (int j = 0; j < op_info[n->op].inputs; j++) {
             if (!dx[j] || !dependent[n->in[j]->id])
                 continue;
-            Node **sum = &b->adjoint[n->in[j]->id];
-            *sum = *sum ? graph_binary(graph, OP_ADD, *sum, dx[j]) : dx[j];
+            backward_add(graph, b, n->in[j], dx[j]);
         }
     }
 }
@@ -77,7 +108,7 @@ static const Node *first_loss(const Graph *graph)
 bool pass_autodiff(Compilation *c)
 {
     for (int p = 0; p < PHASE_COUNT; p++)
-        for (Backward b = {0}; (b = (Backward){first_loss(c->model->phase[p]), NULL, 0}).loss;)
-            c->model->phase[p] = graph_rewrite(c->model->phase[p], false, make, &b);
+        for (Backward b; (b = (Backward){.loss = first_loss(c->model->phase[p])}).loss;)
+            c->model->phase[p] = backward_loop_keep(graph_rewrite(c->model->phase[p], false, make, &b), &b);
     return true;
 }

@@ -3,6 +3,7 @@
    items and outer loops over tiles → for each tile: clear the accumulators, reduced loops, store. Where an extent is no
    multiple of its tile, the last tile is a variant of its own with constant sizes; along the batch, single rows. */
 #include "build.h"
+#include "ops.h"
 
 #include <assert.h>
 #include <string.h>
@@ -359,8 +360,46 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     return kernel;
 }
 
+/* The call's arguments; that of the loop's step is set at run time. */
+static void take_arguments(Compilation *c, const Compute *compute, Call *call)
+{
+    size_t bytes = (size_t)compute->argument.count * sizeof *call->argument;
+    call->argument = arena_copy(c->arena, compute->argument.at, bytes);
+    for (int i = 0; i < compute->argument.count; i++)
+        if (call->argument[i] == ARGUMENT_STEP) {
+            call->argument[i] = 0;
+            call->step = i + 1;
+        }
+}
+
+static int64_t loop_length(const Graph *graph, int loop)
+{
+    for (int i = 0; i < graph->node.count; i++)
+        if ((node_enters_loop(graph->node.at[i]) || node_leaves_loop(graph->node.at[i])) &&
+            graph->node.at[i]->attr[0].at[0] == loop)
+            return graph->node.at[i]->attr[0].at[1];
+    return 1;
+}
+
+/* Computes of one loop lie side by side. */
+static void find_loops(Compilation *c)
+{
+    for (int i = 0; i < c->compute.count; i++) {
+        const Compute *compute = c->compute.at[i], *before = i ? c->compute.at[i - 1] : NULL;
+        if (!compute->loop)
+            continue;
+        if (before && before->loop == compute->loop && before->phase == compute->phase) {
+            c->program->loop.at[c->program->loop.count - 1].count++;
+            continue;
+        }
+        ProgramLoop loop = {i, 1, loop_length(c->model->phase[compute->phase], compute->loop)};
+        list_add(c->arena, &c->program->loop, loop);
+    }
+}
+
 bool pass_build(Compilation *c)
 {
+    find_loops(c);
     int *kernel = arena_alloc(c->arena, ((size_t)c->compute.count + 1) * sizeof *kernel);
     for (int i = 0; i < c->compute.count; i++) {
         const Compute *compute = c->compute.at[i];
@@ -373,7 +412,7 @@ bool pass_build(Compilation *c)
         call.buffer = arena_alloc(c->arena, ((size_t)compute->buffer.count + 1) * sizeof *call.buffer);
         for (int k = 0; k < compute->buffer.count; k++)
             call.buffer[k] = compute->buffer.at[k].id;
-        call.argument = compute->argument.at;
+        take_arguments(c, compute, &call);
         list_add(c->arena, &c->program->call, call);
     }
     return true;

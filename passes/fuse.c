@@ -27,9 +27,11 @@ typedef struct Fuser {
     const Graph *graph;
     NodePlace *place;
     Home *home;
-    int *nodes; /* inlined, by root id */
-    int *users; /* by id */
-    bool *tail; /* by id: of a contraction */
+    int *nodes;           /* inlined, by root id */
+    int *users;           /* by id */
+    bool *tail;           /* by id: of a contraction */
+    const int *loop;      /* by id: the loop it is in */
+    const double *length; /* of each loop */
 } Fuser;
 
 static double elements(const Fuser *f, const Node *n)
@@ -92,6 +94,8 @@ static void add_user(Fuser *f, Node *user, Node *operand)
     if (p->place == PLACE_MEMORY)
         via = (Home){user, user, false, true, 1};
     via.times *= reads_of(f, user, operand);
+    if (f->loop[user->id] && !f->loop[operand->id] && user->op != OP_CARRY)
+        via.times *= f->length[f->loop[user->id]];
     via.transparent &= is_transparent(user);
     if (op_info[user->op].class != OP_CLASS_MAP)
         via.view = user;
@@ -212,6 +216,9 @@ static void place_node(Fuser *f, Node *n)
         if (n->op == OP_RANDOM)
             place_map(f, n);
         break;
+    case OP_CLASS_LOOP:
+        in_memory(f, n, "it is a loop's");
+        break;
     case OP_CLASS_VIEW: /* costs nothing, but for the depth of the expression */
         if (f->nodes[f->home[n->id].root->id] >= MOST_NODES)
             in_memory(f, n,
@@ -221,6 +228,24 @@ static void place_node(Fuser *f, Node *n)
             f->nodes[f->home[n->id].root->id]++;
         break;
     }
+}
+
+/* What a loop keeps from step to step, or of all steps. */
+static void place_loops(Fuser *f)
+{
+    double *length = arena_alloc(f->c->arena, ((size_t)f->graph->loops + 1) * sizeof *length);
+    f->loop = graph_loops(f->graph);
+    f->length = length;
+    for (int i = 0; i < f->graph->node.count; i++) {
+        const Node *n = f->graph->node.at[i];
+        if (node_enters_loop(n) || node_leaves_loop(n))
+            length[n->attr[0].at[0]] = (double)n->attr[0].at[1];
+        if (n->op == OP_STACK && f->place[i].live && n->in[0]->op != OP_CARRY && f->loop[n->in[0]->id])
+            in_memory(f, n->in[0], "it is kept of every step");
+    }
+    for (int i = 0; i < f->graph->carry.count; i++)
+        if (f->place[f->graph->carry.at[i].state->id].live)
+            in_memory(f, f->graph->carry.at[i].next, "it is carried to the next step");
 }
 
 static void fuse_phase(Compilation *c, int phase)
@@ -241,6 +266,7 @@ static void fuse_phase(Compilation *c, int phase)
             f.users[graph->node.at[i]->in[j]->id]++;
     }
     mark_tails(&f);
+    place_loops(&f);
     for (int i = 0; i < graph->result.count; i++)
         in_memory(&f, graph->result.at[i].node, "it is a result");
     for (int i = 0; i < graph->assign.count; i++)

@@ -133,6 +133,17 @@ static Layout through_window(const Node *n, const Layout *in)
     return l;
 }
 
+/* Steps outermost. */
+static Layout through_stack(const Node *n, const Layout *in)
+{
+    Layout l = {.known = in->known};
+    for (int d = 1; d < n->type.rank; d++)
+        l.axes[d] = in->axes[d - 1] + 1;
+    for (int d = n->type.rank; d < MAX_RANK; d++)
+        l.axes[d] = d;
+    return l;
+}
+
 /* ---- what a node's operands suggest -------------------------------------------------------------------- */
 
 void layout_natural(const Node *reducer, int *axes)
@@ -172,6 +183,8 @@ static Layout suggested(const Layouter *l, const Node *n)
     case OP_DILATE:
     case OP_SHIFT:
         return *in;
+    case OP_STACK:
+        return through_stack(n, in);
     default:
         break;
     }
@@ -249,7 +262,7 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
         if (index->kind == EXPR_AXIS)
             vector = index->index;
     }
-    Expr *e = expr_find_reduce(reader_define(&reader, contract, at));
+    Expr *e = expr_find_reduce(reader_define(&reader, contract, contract, at));
     Expr *product = e ? e->arg[0] : NULL;
     if (!product || product->kind != EXPR_APPLY || product->op != SCALAR_MUL)
         return true;
@@ -289,6 +302,9 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
     const Variable **assigned = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *assigned);
     for (int i = 0; i < graph->assign.count; i++)
         assigned[graph->assign.at[i].node->id] = graph->assign.at[i].variable;
+    bool *carried = arena_alloc(c->arena, (size_t)graph->node.count + 1);
+    for (int i = 0; i < graph->carry.count; i++)
+        carried[graph->carry.at[i].next->id] = true;
     for (int i = 0; i < graph->node.count; i++) {
         const Node *n = graph->node.at[i];
         if (!l.place[i].live)
@@ -298,6 +314,8 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
             copy_operands(&l, n, &l.layout[i]);
         if (assigned[i])
             l.layout[i] = of_variable[assigned[i]->id];
+        if (carried[i]) /* as the state: row-major */
+            l.layout[i] = row_major();
         if (l.place[i].place == PLACE_MEMORY)
             memcpy(l.place[i].axes, l.layout[i].axes, sizeof l.layout[i].axes);
     }

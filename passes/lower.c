@@ -94,14 +94,16 @@ static void estimate(const Compilation *c, Compute *compute)
             (double)type_bytes(&c->program->buffer.at[compute->buffer.at[i].id].type, c->model->batch);
 }
 
-static void lower_root(Compilation *c, int phase, const Node *root)
+static void lower_root(Compilation *c, int phase, const Node *root, int loop)
 {
     const NodePlace *place = &c->place[phase][root->id];
     const Node *shape = place->reducer ? place->reducer : root;
     const int *order = place->axes;
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute =
-        (Compute){.name = kernel_name(c, root, place->reducer), .pool = exprs_new(c->arena), .phase = phase};
+    *compute = (Compute){.name = kernel_name(c, root, place->reducer),
+                         .pool = exprs_new(c->arena),
+                         .phase = phase,
+                         .loop = loop};
     Reader reader = reader_new(c, phase, compute);
     int natural[MAX_RANK];
     if (shape != root) {
@@ -110,19 +112,80 @@ static void lower_root(Compilation *c, int phase, const Node *root)
     }
     Expr *at[MAX_RANK], *index[MAX_RANK];
     for (int i = 0; i < shape->type.rank; i++)
-        at[order[i]] = reduce_axis(&reader.definer, shape->type.dim[order[i]]);
+        at[order[i]] = root->op == OP_STACK && order[i] == 0
+                           ? step_index(&reader.definer, root) /* one element of it */
+                           : reduce_axis(&reader.definer, shape->type.dim[order[i]]);
     compute->outputs = compute->axis.count;
     memcpy(index, at, sizeof index);
     if (shape != root)
         index_upwards(compute->pool, c, phase, root, shape, at, index);
-    Expr *value = reader_define(&reader, root, index);
+    Expr *value = reader_define(&reader, root, root, index);
     int buffer = compute_buffer(c, compute, place->buffer, root->type.dtype);
     compute->buffer.at[buffer].written = true;
-    Expr *address = layout_address(compute->pool, &root->type, place->axes, index);
+    Expr *address = place_address(&reader.definer, root, place, index);
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     compute->reduce = expr_find_reduce(value);
     estimate(c, compute);
     list_add(c->arena, &c->compute, compute);
+}
+
+Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
+{
+    const Buffer *target = &c->program->buffer.at[to];
+    Compute *compute = arena_alloc(c->arena, sizeof *compute);
+    *compute = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
+                         .pool = exprs_new(c->arena),
+                         .phase = phase,
+                         .loop = loop};
+    Reader reader = reader_new(c, phase, compute);
+    Expr *at[MAX_RANK];
+    for (int i = 0; i < node->type.rank; i++)
+        at[target->axes[i]] = reduce_axis(&reader.definer, node->type.dim[target->axes[i]]);
+    compute->outputs = compute->axis.count;
+    Expr *value = reader_define(&reader, NULL, node, at);
+    int buffer = compute_buffer(c, compute, to, node->type.dtype);
+    compute->buffer.at[buffer].written = true;
+    Expr *address = layout_address(compute->pool, &node->type, target->axes, at);
+    list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
+    estimate(c, compute);
+    return compute;
+}
+
+/* What a STACK keeps is written to it at once, by the kernel that makes it, where that has the place to itself. */
+static void place_in_stacks(const Graph *graph, NodePlace *place, const int *loop)
+{
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i], *of = n->in[0];
+        if (n->op == OP_STACK && place[i].live && of->op != OP_CARRY && loop[of->id] && !place[of->id].stack)
+            place[of->id].stack = n;
+    }
+}
+
+typedef LIST(const Node *) Nodes;
+
+/* By node id: its STACKs. */
+static const Nodes *find_stacks(Compilation *c, const Graph *graph, const NodePlace *place)
+{
+    Nodes *stacks = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *stacks);
+    for (int i = 0; i < graph->node.count; i++)
+        if (graph->node.at[i]->op == OP_STACK && place[i].live)
+            list_add(c->arena, &stacks[graph->node.at[i]->in[0]->id], graph->node.at[i]);
+    return stacks;
+}
+
+/* The buffer of a node, and whether a kernel must fill it. */
+static bool take_buffer(Compilation *c, int phase, const Node *n)
+{
+    NodePlace *place = &c->place[phase][n->id], *of = n->in[0] ? &c->place[phase][n->in[0]->id] : NULL;
+    if (n->op == OP_LAST || (n->op == OP_STACK && of->stack == n)) {
+        place->buffer = of->buffer;
+        return false;
+    }
+    const Node *whole = place->stack ? place->stack : n;
+    const NodePlace *layout = &c->place[phase][whole->id];
+    place->buffer = add_buffer(c, BUFFER_TRANSIENT, n->name ? n->name : op_info[n->op].name, whole->type,
+                               layout->axes, NULL);
+    return true;
 }
 
 static void lower_phase(Compilation *c, int phase)
@@ -131,14 +194,18 @@ static void lower_phase(Compilation *c, int phase)
     ProgramPhase *out = &c->program->phase[phase];
     out->first = c->compute.count;
     adopt_layouts(c, graph, c->place[phase]);
+    const int *loop = graph_loops(graph);
+    place_in_stacks(graph, c->place[phase], loop);
+    const Nodes *stacks = find_stacks(c, graph, c->place[phase]);
     for (int i = 0; i < graph->node.count; i++) {
         const Node *n = graph->node.at[i];
-        NodePlace *place = &c->place[phase][i];
-        if (!place->live || place->place != PLACE_MEMORY || n->op == OP_VARIABLE)
-            continue;
-        place->buffer = add_buffer(c, BUFFER_TRANSIENT, n->name ? n->name : op_info[n->op].name, n->type,
-                                   place->axes, NULL);
-        lower_root(c, phase, n);
+        const NodePlace *place = &c->place[phase][i];
+        bool made = place->live && place->place == PLACE_MEMORY && n->op != OP_VARIABLE && n->op != OP_STACK;
+        if (made && take_buffer(c, phase, n)) /* a state's kernel gives it its first value, before */
+            lower_root(c, phase, n, n->op == OP_CARRY ? 0 : loop[i]);
+        for (int k = 0; k < stacks[i].count; k++) /* within the loop: nothing that needs it may come before */
+            if (take_buffer(c, phase, stacks[i].at[k]))
+                lower_root(c, phase, stacks[i].at[k], (int)stacks[i].at[k]->attr[0].at[0]);
     }
     out->count = c->compute.count - out->first;
     for (int i = 0; i < graph->result.count; i++) {

@@ -230,8 +230,9 @@ enum { MOST_EXPRESSIONS = 250 };
 static bool try_merge(Merger *m, int at_a, int at_b)
 {
     const Compute *a = m->c->compute.at[at_a], *b = m->c->compute.at[at_b];
-    if (!a || a->phase != b->phase || exprs_count(a->pool) + exprs_count(b->pool) > MOST_EXPRESSIONS ||
-        !same_axes(a, b) || !may_move(m, at_a, at_b))
+    if (!a || a->phase != b->phase || a->loop != b->loop ||
+        exprs_count(a->pool) + exprs_count(b->pool) > MOST_EXPRESSIONS || !same_axes(a, b) ||
+        !may_move(m, at_a, at_b))
         return false;
     bool needed = false;
     for (int i = 0; i < a->store.count; i++)

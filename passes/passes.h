@@ -18,6 +18,8 @@ typedef struct NodePlace {
     Node *reducer; /* of a root: the contraction or reduction inlined into its kernel, or NULL */
     int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first */
     int buffer;         /* MEMORY: in program->buffer, once lowered */
+    const Node
+        *stack; /* MEMORY: it lives in the element of this STACK that is of the present step; or NULL */
     const char *reason; /* why it is where it is, for people */
 } NodePlace;
 

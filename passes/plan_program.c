@@ -23,14 +23,34 @@ static void drop_unused(Program *p)
             p->phase[q].result.at[r].buffer = now[p->phase[q].result.at[r].buffer];
 }
 
+static void extend(Buffer *buffer, int first, int last)
+{
+    buffer->first = buffer->first < 0 || first < buffer->first ? first : buffer->first;
+    buffer->last = last > buffer->last ? last : buffer->last;
+}
+
+/* What a loop's step does not make and use up itself lives throughout the loop. */
+static void extend_over_loops(Program *p)
+{
+    for (int l = 0; l < p->loop.count; l++) {
+        int first = p->loop.at[l].first, last = first + p->loop.at[l].count - 1;
+        for (int i = first; i <= last; i++)
+            for (int b = 0; b < p->kernel.at[p->call.at[i].kernel]->buffer.count; b++) {
+                Buffer *buffer = &p->buffer.at[p->call.at[i].buffer[b]];
+                if (buffer->first < first || buffer->last > last)
+                    extend(buffer, first, last);
+            }
+    }
+}
+
 static void find_lives(Program *p)
 {
     for (int i = 0; i < p->call.count; i++)
         for (int b = 0; b < p->kernel.at[p->call.at[i].kernel]->buffer.count; b++) {
             Buffer *buffer = &p->buffer.at[p->call.at[i].buffer[b]];
-            buffer->first = buffer->first < 0 ? i : buffer->first;
-            buffer->last = i;
+            extend(buffer, i, i);
         }
+    extend_over_loops(p);
     for (int q = 0; q < PHASE_COUNT; q++)
         for (int r = 0; r < p->phase[q].result.count; r++)
             p->buffer.at[p->phase[q].result.at[r].buffer].last = p->phase[q].first + p->phase[q].count - 1;

@@ -18,6 +18,17 @@ Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const
     return address;
 }
 
+Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at)
+{
+    Exprs *pool = d->pool;
+    Expr *address = layout_address(pool, &node->type, place->axes, at);
+    if (!place->stack)
+        return address;
+    Size elements;
+    type_elements(&node->type, &elements); /* holds for every node */
+    return expr_add(pool, expr_mul(pool, step_index(d, place->stack), expr_size(pool, elements)), address);
+}
+
 int compute_buffer(const Compilation *c, Compute *compute, int id, DType dtype)
 {
     int i = 0;
@@ -34,7 +45,7 @@ static Expr *load(Reader *r, const Node *node, Expr *const *at)
     Exprs *pool = r->definer.pool;
     int buffer = compute_buffer(r->c, r->compute, place->buffer, node->type.dtype);
     r->compute->buffer.at[buffer].read = true;
-    Expr *address = layout_address(pool, &node->type, place->axes, at);
+    Expr *address = place_address(&r->definer, node, place, at);
     return expr_load(pool, node->type.dtype, buffer, address, r->definer.where,
                      expr_int(pool, node->type.dtype, 0));
 }
@@ -86,10 +97,10 @@ Reader reader_new(const Compilation *c, int phase, Compute *compute)
     return r;
 }
 
-Expr *reader_define(Reader *r, const Node *root, Expr *const *at)
+Expr *reader_define(Reader *r, const Node *root, const Node *node, Expr *const *at)
 {
     r->root = root;
-    return reader_read(&r->definer, root, at);
+    return reader_read(&r->definer, node, at);
 }
 
 /* ---- from a reducer up to its root --------------------------------------------------------------------- */

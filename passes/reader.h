@@ -19,11 +19,18 @@ typedef struct Reader {
 
 Reader reader_new(const Compilation *c, int phase, Compute *compute);
 
-/* The element of `node` at logical indices, as the kernel of `root` computes it. */
-Expr *reader_define(Reader *r, const Node *root, Expr *const *at);
+/* The element of `node` at logical indices, as the kernel of `root` computes it (NULL: a kernel that reads what is in
+   memory). */
+Expr *reader_define(Reader *r, const Node *root, const Node *node, Expr *const *at);
 
 /* The address of an element in a buffer of that type and layout. */
 Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at);
+
+/* The same of a node in memory. */
+Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at);
+
+/* A kernel of a loop: a node in memory, as of the present step, goes to a buffer. lower.c */
+Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to);
 
 /* The layout that contractions and reductions write in, before any view. */
 void layout_natural(const Node *reducer, int *axes);

@@ -9,9 +9,15 @@ bool *graph_live(const Graph *graph)
         live[graph->result.at[i].node->id] = true;
     for (int i = 0; i < graph->assign.count; i++)
         live[graph->assign.at[i].node->id] = true;
-    for (int i = graph->node.count - 1; i >= 0; i--)
-        for (int j = 0; live[i] && j < op_info[graph->node.at[i]->op].inputs; j++)
-            live[graph->node.at[i]->in[j]->id] = true;
+    for (bool again = true; again;) { /* a state that lives needs its next value, which is made after it */
+        again = false;
+        for (int i = graph->node.count - 1; i >= 0; i--)
+            for (int j = 0; live[i] && j < op_info[graph->node.at[i]->op].inputs; j++)
+                live[graph->node.at[i]->in[j]->id] = true;
+        for (int i = 0; i < graph->carry.count; i++)
+            if (live[graph->carry.at[i].state->id] && !live[graph->carry.at[i].next->id])
+                again = live[graph->carry.at[i].next->id] = true;
+    }
     return live;
 }
 
@@ -19,6 +25,7 @@ Graph *graph_rewrite(const Graph *old, bool live_only, Maker *make, void *contex
 {
     Rewrite r = {.old = old, .graph = graph_new(old->model, old->name), .context = context};
     r.copy = arena_alloc(old->arena, ((size_t)old->node.count + 1) * sizeof *r.copy);
+    r.graph->loops = old->loops;
     const bool *live = live_only ? graph_live(old) : NULL;
     for (int i = 0; i < old->node.count; i++) {
         if (live && !live[i])
@@ -30,6 +37,11 @@ Graph *graph_rewrite(const Graph *old, bool live_only, Maker *make, void *contex
         r.graph->span = node.span;
         r.copy[i] = make(&r, old->node.at[i], node);
         assert(r.copy[i]);
+    }
+    for (int i = 0; i < old->carry.count; i++) {
+        Carry carry = {r.copy[old->carry.at[i].state->id], r.copy[old->carry.at[i].next->id]};
+        if (carry.state)
+            list_add(r.graph->arena, &r.graph->carry, carry);
     }
     for (int i = 0; i < old->result.count; i++) {
         Result result = old->result.at[i];

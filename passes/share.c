@@ -1,5 +1,6 @@
 /* Equal kernels are one function: Computes that differ only in the buffers they touch, and in the constants of their calls,
    are built once. So compile time and code size follow the number of different layers, not the depth. */
+#include "ops.h"
 #include "passes.h"
 
 #include <stdlib.h>
@@ -23,6 +24,8 @@ static Key key_of(Compilation *c, int i)
     Text text = {0};
     compute_print(&text, &plain);
     text_printf(&text, "arguments %d\n", plain.argument.count);
+    for (int a = 0; a < plain.argument.count; a++)
+        text_add(&text, plain.argument.at[a] == ARGUMENT_STEP ? "step\n" : "constant\n");
     Key key = {text_hash(text_string(&text), text.length), arena_string(c->arena, text_string(&text)), i};
     text_free(&text);
     return key;

@@ -118,6 +118,7 @@ static Node *simplify_transpose(Rewrite *r, Node n)
 
 static Node *simplify_view(Rewrite *r, Node n)
 {
+    double value;
     bool no_border = n.op == OP_PAD && all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 0);
     switch (n.op) {
     case OP_RESHAPE:
@@ -136,6 +137,8 @@ static Node *simplify_view(Rewrite *r, Node n)
         return all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 1) && type_equal(&n.in[0]->type, &n.type)
                    ? n.in[0]
                    : add(r, n);
+    case OP_STEP:
+        return is_splat(n.in[0], &value) ? graph_const(r->graph, n.type, value) : add(r, n);
     case OP_DILATE:
         return all_equal(&n.attr[0], 1) ? n.in[0] : add(r, n);
     case OP_REVERSE:
@@ -144,6 +147,60 @@ static Node *simplify_view(Rewrite *r, Node n)
         return add(r, n);
     }
 }
+
+/* ---- loops ---------------------------------------------------------------------------------------------- */
+
+static bool is_step_of(const Node *n, const Node *stack)
+{
+    return n->op == OP_STEP && n->attr[0].at[0] == stack->attr[0].at[0] &&
+           n->attr[1].at[0] == stack->attr[1].at[0];
+}
+
+/* Axes of x as axes of its stack: one further on. */
+static Ints axes_of_stack(const Ints *axes)
+{
+    Ints all = {.count = axes->count + 1};
+    for (int i = 0; i < axes->count; i++)
+        all.at[i + 1] = axes->at[i] + 1;
+    return all;
+}
+
+static Type stacked(const Type *type, const Node *stack)
+{
+    Type all = {type->dtype, type->rank + 1, {size_of(stack->attr[0].at[1])}};
+    memcpy(all.dim + 1, type->dim, sizeof type->dim[0] * (size_t)type->rank);
+    return all;
+}
+
+/* What is stacked step by step, if it is there without a loop: a sequence that was taken apart, seen in another shape; or
+   the same in all steps. NULL if it is not. */
+static Node *stack_of(Rewrite *r, const Node *n, const Node *stack)
+{
+    const Node *in = n->in[0];
+    if (is_step_of(n, stack))
+        return n->in[0];
+    if (n->op != OP_TRANSPOSE && n->op != OP_RESHAPE)
+        return NULL;
+    Node *all = stack_of(r, in, stack);
+    if (!all)
+        return NULL;
+    if (n->op == OP_RESHAPE)
+        return graph_reshape(r->graph, all, stacked(&n->type, stack));
+    return graph_transpose(r->graph, all, axes_of_stack(&n->attr[0]));
+}
+
+static Node *simplify_loop(Rewrite *r, Node n)
+{
+    double value;
+    Node *all = NULL;
+    if (n.op == OP_STACK && is_splat(n.in[0], &value))
+        return graph_const(r->graph, n.type, value);
+    if (n.op == OP_STACK)
+        all = stack_of(r, n.in[0], &n);
+    return all ? all : add(r, n);
+}
+
+/* ---- products ------------------------------------------------------------------------------------------- */
 
 /* A stack of matrices times one matrix, stretched over the stack, is one product of taller matrices: its
    weight gradient then is one contraction, too. */
@@ -208,6 +265,8 @@ static Node *make(Rewrite *r, const Node *old, Node node)
     }
     case OP_CLASS_VIEW:
         return simplify_view(r, node);
+    case OP_CLASS_LOOP:
+        return simplify_loop(r, node);
     default:
         return node.op == OP_MATMUL ? simplify_matmul(r, node) : graph_add(r->graph, node);
     }

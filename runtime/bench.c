@@ -97,16 +97,19 @@ static double percentile(const Bench *bench, int percent)
 static double flops_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
-    return d->kernel[d->call[call].kernel].flops * call_share(d, call, bench->batch);
+    return (double)d->call[call].steps * d->kernel[d->call[call].kernel].flops *
+           call_share(d, call, bench->batch);
 }
 
 static double bytes_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
-    return d->kernel[d->call[call].kernel].bytes * call_share(d, call, bench->batch);
+    return (double)d->call[call].steps * d->kernel[d->call[call].kernel].bytes *
+           call_share(d, call, bench->batch);
 }
 
-/* The best of some rounds for each call, in seconds; calls run in order, so that each finds its inputs. */
+/* The best of some rounds for each call, in seconds, times the steps that it is made for; calls run in order, so that each
+   finds its inputs. */
 static void measure_layers(Bench *bench, double *best)
 {
     const DescribedPhase *p = &bench->session->description->phase[bench->phase];
@@ -114,7 +117,8 @@ static void measure_layers(Bench *bench, double *best)
         for (int i = 0; i < p->count; i++) {
             double before = seconds_now();
             machine_run_call(&bench->machine, p->first + i, bench->batch);
-            double seconds = seconds_now() - before;
+            double seconds =
+                (seconds_now() - before) * (double)bench->session->description->call[p->first + i].steps;
             if (round == 0 || seconds < best[i])
                 best[i] = seconds;
         }

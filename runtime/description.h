@@ -69,6 +69,9 @@ typedef struct DescribedCall {
     int buffers, arguments; /* arguments without the batch */
     int *buffer;
     int64_t *argument;
+    int step;       /* the argument, from 1, that is the number of the loop's step; 0: none */
+    int loop_calls; /* a loop begins: so many calls, from this on, … */
+    int64_t steps;  /* … are made so many times; of every call in it: how many times it is made */
 } DescribedCall;
 
 typedef struct SourceArgument {

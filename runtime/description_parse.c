@@ -328,6 +328,12 @@ static void read_call(DescriptorReader *reader, Description *d, DescribedCall *c
     call->argument = take_array(reader, call->arguments, sizeof *call->argument);
     for (int i = 0; i < call->arguments && intact(reader); i++)
         call->argument[i] = read_integer(reader, -INT64_MAX, INT64_MAX);
+    call->step = take_word(reader, "step") ? (int)read_integer(reader, 1, call->arguments) : 0;
+    call->steps = 1;
+    if (take_word(reader, "loop")) {
+        call->loop_calls = (int)read_integer(reader, 1, d->calls);
+        call->steps = read_integer(reader, 1, INT64_MAX);
+    }
     read_line_end(reader);
 }
 
@@ -415,6 +421,26 @@ static bool check_call(const Description *d, int call, Fault *fault)
     return true;
 }
 
+/* Loops lie within phases, side by side; their calls learn how often they are made. */
+static bool spread_loops(const Description *d, Fault *fault)
+{
+    for (int p = 0; p < RUN_PHASES; p++) {
+        int end = d->phase[p].first + d->phase[p].count;
+        for (int c = d->phase[p].first; c < end; c++) {
+            const DescribedCall *first = &d->call[c];
+            if (first->loop_calls > end - c)
+                return complain(fault, "a loop beyond the end of its phase", first->name);
+            for (int i = 1; i < first->loop_calls; i++) {
+                if (d->call[c + i].loop_calls)
+                    return complain(fault, "a loop in a loop", d->call[c + i].name);
+                d->call[c + i].steps = first->steps;
+            }
+            c += first->loop_calls ? first->loop_calls - 1 : 0;
+        }
+    }
+    return true;
+}
+
 /* `finish` runs with batch = number of samples, for which nothing is planned. */
 static bool check_finish(const Description *d, Fault *fault)
 {
@@ -463,6 +489,8 @@ static bool check_whole(const Description *d, Fault *fault)
         calls += d->phase[i].count;
     if (calls != d->calls)
         return complain(fault, "calls outside the phases", d->model);
+    if (!spread_loops(d, fault))
+        return false;
     return check_training(d, fault) && check_finish(d, fault) && check_results(d, fault);
 }
 

@@ -17,7 +17,7 @@ static double phase_flops(const Description *d, RunPhase phase)
 {
     double flops = 0;
     for (int i = d->phase[phase].first; i < d->phase[phase].first + d->phase[phase].count; i++)
-        flops += d->kernel[d->call[i].kernel].flops;
+        flops += (double)d->call[i].steps * d->kernel[d->call[i].kernel].flops;
     return flops;
 }
 

@@ -244,11 +244,29 @@ void machine_run_call(Machine *machine, int call, int64_t batch)
         do_call_items(&job, 0, items);
 }
 
+static void run_loop(Machine *machine, int first, int64_t batch)
+{
+    const DescribedCall *call = &machine->description->call[first];
+    for (int64_t step = 0; step < call->steps; step++)
+        for (int i = 0; i < call->loop_calls; i++) {
+            if (call[i].step)
+                machine->call[first + i].argument[call[i].step] = step;
+            machine_run_call(machine, first + i, batch);
+        }
+}
+
 void machine_run(Machine *machine, RunPhase phase, int64_t batch)
 {
     const DescribedPhase *p = &machine->description->phase[phase];
-    for (int i = p->first; i < p->first + p->count; i++)
-        machine_run_call(machine, i, batch);
+    for (int i = p->first; i < p->first + p->count; i++) {
+        const DescribedCall *c = &machine->description->call[i];
+        if (c->loop_calls) {
+            run_loop(machine, i, batch);
+            i += c->loop_calls - 1;
+        } else {
+            machine_run_call(machine, i, batch);
+        }
+    }
 }
 
 void machine_set_scalar(Machine *machine, const char *name, int index, double value)

@@ -156,22 +156,34 @@ static inline void run_get(const Run *run, int buffer, double *value)
     }
 }
 
+static inline void run_call(Run *run, int place, int64_t step, int parts)
+{
+    const Program *p = run->program;
+    const Call *call = &p->call.at[place];
+    const Kernel *kernel = p->kernel.at[call->kernel];
+    void *buffer[64];
+    int64_t argument[64] = {run->batch}, items = items_at(kernel->items, run->batch);
+    for (int b = 0; b < kernel->buffer.count; b++)
+        buffer[b] = run->arena + p->buffer.at[call->buffer[b]].offset;
+    for (int a = 1; a < kernel->arguments; a++)
+        argument[a] = call->step == a ? step : call->argument[a - 1];
+    for (int q = parts - 1; q >= 0; q--)
+        run->engine->call(run->state, call->kernel, buffer, argument, items * q / parts,
+                          items * (q + 1) / parts);
+}
+
 /* One phase; each call's items in `parts` pieces, last piece first: the result must not depend on it. */
 static inline void run_phase(Run *run, Phase phase, int parts)
 {
     const Program *p = run->program;
     for (int i = p->phase[phase].first; i < p->phase[phase].first + p->phase[phase].count; i++) {
-        const Call *call = &p->call.at[i];
-        const Kernel *kernel = p->kernel.at[call->kernel];
-        void *buffer[64];
-        int64_t argument[64] = {run->batch}, items = items_at(kernel->items, run->batch);
-        for (int b = 0; b < kernel->buffer.count; b++)
-            buffer[b] = run->arena + p->buffer.at[call->buffer[b]].offset;
-        for (int a = 1; a < kernel->arguments; a++)
-            argument[a] = call->argument[a - 1];
-        for (int q = parts - 1; q >= 0; q--)
-            run->engine->call(run->state, call->kernel, buffer, argument, items * q / parts,
-                              items * (q + 1) / parts);
+        ProgramLoop loop = {i, 1, 1};
+        for (int l = 0; l < p->loop.count; l++)
+            loop = p->loop.at[l].first == i ? p->loop.at[l] : loop;
+        for (int64_t step = 0; step < loop.length; step++)
+            for (int k = 0; k < loop.count; k++)
+                run_call(run, i + k, step, parts);
+        i += loop.count - 1;
     }
 }
 

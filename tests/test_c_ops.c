@@ -45,6 +45,23 @@ static Case make_case(Arena *arena, const OpCase *op, const Target *target, Kern
 
 /* ---- running -------------------------------------------------------------------------------------------- */
 
+typedef struct CaseEngine {
+    const Case *c;
+    NetcKernel *const *table;
+} CaseEngine;
+
+static void call_case(void *state, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
+                      int64_t end)
+{
+    const CaseEngine *e = state;
+    if (e->table)
+        e->table[e->c->first + kernel](buffer, argument, begin, end);
+    else
+        interp_call(e->c->interp, kernel, buffer, argument, begin, end);
+}
+
+static const Engine case_engine = {.call = call_case};
+
 /* The bytes after the phase, run by the table's functions, or, if that is NULL, by the interpreter. */
 static void run_case(const Case *c, NetcKernel *const *table, int64_t batch, char *bytes)
 {
@@ -63,21 +80,10 @@ static void run_case(const Case *c, NetcKernel *const *table, int64_t batch, cha
         free(value);
         operand++;
     }
-    const ProgramPhase *phase = &c->program->phase[PHASE_PREDICT];
-    for (int i = phase->first; i < phase->first + phase->count; i++) {
-        const Call *call = &c->program->call.at[i];
-        const Kernel *kernel = c->program->kernel.at[call->kernel];
-        void *buffer[64];
-        int64_t argument[64] = {batch}, items = items_at(kernel->items, batch);
-        for (int b = 0; b < kernel->buffer.count; b++)
-            buffer[b] = bytes + c->program->buffer.at[call->buffer[b]].offset;
-        for (int a = 1; a < kernel->arguments; a++)
-            argument[a] = call->argument[a - 1];
-        if (table)
-            table[c->first + call->kernel](buffer, argument, 0, items);
-        else
-            interp_call(c->interp, call->kernel, buffer, argument, 0, items);
-    }
+    CaseEngine state = {c, table};
+    run.state = &state;
+    run.engine = &case_engine;
+    run_phase(&run, PHASE_PREDICT, 1);
 }
 
 static void compare_case(const Case *c, NetcKernel *const *table, int64_t batch, const char *how)

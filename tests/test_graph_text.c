@@ -272,6 +272,11 @@ static void add_every_op(Graph *g)
                                       .attr = {SIZES(2, 1), SIZES(1, 3), SIZES(3, 2)}}),
                   "%s", graph_why());
     graph_gradient(g, graph_reduce(g, OP_SUM, x, SIZES(0, 1, 2, 3, 4)), w);
+    Node *element = graph_step(g, w, 1, true),
+         *state = graph_carry(g, graph_const(g, element->type, 0), 1, 2, 0);
+    list_add(g->arena, &g->carry, ((Carry){state, graph_binary(g, OP_ADD, state, element)}));
+    graph_stack(g, state, 1, 2, false);
+    graph_last(g, state);
 }
 
 START_TEST(every_op_comes_back)
@@ -345,7 +350,8 @@ static void add_random_nodes(Graph *g, int tries, uint64_t *state)
         if (node.op == OP_VARIABLE) {
             node.variable = g->model->variable.at[random_bits(state) % (uint64_t)g->model->variable.count];
             node.type = node.variable->type;
-        } else if (g->node.count < op_info[node.op].inputs) {
+        } else if (g->node.count < op_info[node.op].inputs || node_enters_loop(&node) ||
+                   node_leaves_loop(&node)) {
             continue;
         }
         for (int k = 0; k < op_info[node.op].inputs; k++)
@@ -482,7 +488,7 @@ static const struct {
     {HEAD "phase train\n", "3:7: error: expected the name of a phase"},
     {HEAD "phase step\nphase step\n", "4:1: error: phase step comes after phase step"},
     {HEAD "phase step\nphase init\n", "4:1: error: phase step comes after phase init"},
-    {STEP "node\n", "7:1: error: expected a node, 'result', 'assign', 'phase' or 'end'"},
+    {STEP "node\n", "7:1: error: expected a node, 'carry', 'result', 'assign', 'phase' or 'end'"},
     {STEP "%1 = const 1 : f32[]\n", "7:1: error: the next node is %0"},
     {STEP "%x = const 1 : f32[]\n", "7:2: error: expected an integer"},
     {STEP "%0 const 1 : f32[]\n", "7:4: error: expected '='"},

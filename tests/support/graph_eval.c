@@ -90,19 +90,27 @@ static void philox(uint32_t counter[4], uint32_t key0, uint32_t key1)
     }
 }
 
-/* Counter: element within its sample, sample, step, place. An axis that grows with the batch holds samples, each of as many
-   rows as there are for a batch of 1. */
+/* Counter: element within its sample, sample, step, place. The first axis that grows with the batch holds samples, each of
+   as many rows as there are for a batch of 1. */
 static void eval_random(const Node *n, const Tensor *seed, const Tensor *step, Tensor *y)
 {
-    int64_t sample_size = y->count;
-    if (n->type.rank > 0 && n->type.dim[0].power == 1)
-        sample_size = y->count / y->extent[0] * n->type.dim[0].count;
-    for (int64_t i = 0; i < y->count; i++) {
-        uint32_t counter[4] = {(uint32_t)(i % sample_size), (uint32_t)(i / sample_size),
-                               (uint32_t)step->at[0].value, (uint32_t)n->attr[0].at[0]};
+    Index at = {0};
+    int64_t i = 0;
+    do {
+        int64_t sample = 0, element = 0;
+        bool found = false;
+        for (int d = 0; d < y->rank; d++) {
+            bool samples = !found && n->type.dim[d].power == 1;
+            int64_t extent = samples ? n->type.dim[d].count : y->extent[d];
+            sample = samples ? at.at[d] / extent : sample;
+            found |= samples;
+            element = element * extent + (samples ? at.at[d] % extent : at.at[d]);
+        }
+        uint32_t counter[4] = {(uint32_t)element, (uint32_t)sample, (uint32_t)step->at[0].value,
+                               (uint32_t)n->attr[0].at[0]};
         philox(counter, (uint32_t)seed->at[0].value, (uint32_t)seed->at[1].value);
-        y->at[i] = number_exact(counter[n->attr[1].at[0]]);
-    }
+        y->at[i++] = number_exact(counter[n->attr[1].at[0]]);
+    } while (index_next(y->rank, y->extent, &at));
 }
 
 static void eval_size(const Evaluation *e, const Node *n, Tensor *y)
@@ -554,8 +562,75 @@ void evaluation_set(Evaluation *e, const Variable *variable, const double *value
     }
 }
 
+static void evaluate_node(Evaluation *e, const Node *n)
+{
+    Tensor *in[MAX_INPUTS] = {0};
+    for (int k = 0; k < op_info[n->op].inputs; k++)
+        in[k] = e->node[n->in[k]->id];
+    e->node[n->id] = tensor_new(e, &n->type);
+    eval_node(e, n, in, e->node[n->id]);
+}
+
+/* The element of axis 0 that belongs to a step. */
+static int64_t place_of(const Node *n, int64_t step)
+{
+    return n->attr[1].at[0] ? n->attr[0].at[1] - 1 - step : step;
+}
+
+static void copy_elements(Tensor *to, int64_t at, const Tensor *from, int64_t begin, int64_t count)
+{
+    memcpy(to->at + at, from->at + begin, (size_t)count * sizeof *to->at);
+}
+
+/* One step: what is in the loop in order, what is stacked, then all states at once. */
+static void evaluate_step(Evaluation *e, const Graph *graph, const int *loop, int which, int64_t step)
+{
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i];
+        bool stacks = n->op == OP_STACK && n->attr[0].at[0] == which;
+        if (loop[i] == which && n->op == OP_STEP) {
+            const Tensor *x = e->node[n->in[0]->id];
+            e->node[i] = tensor_new(e, &n->type);
+            copy_elements(e->node[i], 0, x, place_of(n, step) * e->node[i]->count, e->node[i]->count);
+        } else if (loop[i] == which && n->op != OP_CARRY) {
+            evaluate_node(e, n);
+        }
+        if (stacks && step == 0)
+            e->node[i] = tensor_new(e, &n->type);
+        if (stacks) {
+            const Tensor *x = e->node[n->in[0]->id];
+            copy_elements(e->node[i], place_of(n, step) * x->count, x, 0, x->count);
+            e->node[i]->depth = x->depth;
+        }
+    }
+    Tensor **next = arena_alloc(e->arena, ((size_t)graph->carry.count + 1) * sizeof *next);
+    for (int i = 0; i < graph->carry.count; i++)
+        next[i] = e->node[graph->carry.at[i].next->id];
+    for (int i = 0; i < graph->carry.count; i++)
+        if (loop[graph->carry.at[i].state->id] == which)
+            e->node[graph->carry.at[i].state->id] = next[i];
+}
+
+static void evaluate_loop(Evaluation *e, const Graph *graph, const int *loop, int which)
+{
+    int64_t length = 0;
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i];
+        bool names = node_enters_loop(n) || node_leaves_loop(n);
+        if (names && n->attr[0].at[0] == which)
+            length = n->attr[0].at[1];
+        if (n->op == OP_CARRY && loop[i] == which)
+            e->node[i] = e->node[n->in[0]->id];
+    }
+    for (int64_t step = 0; step < length; step++)
+        evaluate_step(e, graph, loop, which, step);
+}
+
+/* What leaves a loop stands after all that is in it: the first of them runs it. */
 void graph_evaluate(Evaluation *e, const Graph *graph)
 {
+    const int *loop = graph_loops(graph);
+    bool *done = arena_alloc(e->arena, (size_t)graph->loops + 1);
     e->node = arena_alloc(e->arena, ((size_t)graph->node.count + 1) * sizeof *e->node);
     for (int i = 0; i < graph->node.count; i++) {
         const Node *n = graph->node.at[i];
@@ -565,10 +640,17 @@ void graph_evaluate(Evaluation *e, const Graph *graph)
                 abort();
             continue;
         }
-        Tensor *in[MAX_INPUTS] = {0};
-        for (int k = 0; k < op_info[n->op].inputs; k++)
-            in[k] = e->node[n->in[k]->id];
-        e->node[i] = tensor_new(e, &n->type);
-        eval_node(e, n, in, e->node[i]);
+        if (loop[i])
+            continue;
+        if (!node_leaves_loop(n)) {
+            evaluate_node(e, n);
+            continue;
+        }
+        int which = (int)n->attr[0].at[0];
+        if (!done[which])
+            evaluate_loop(e, graph, loop, which);
+        done[which] = true;
+        if (n->op == OP_LAST)
+            e->node[i] = e->node[n->in[0]->id];
     }
 }

@@ -60,6 +60,24 @@ static int operands(const OpCase *c)
     return c->op == OP_VARIABLE || c->op == OP_GRADIENT ? 1 : op_info[c->op].inputs;
 }
 
+/* Of a loop over the first axis of `a`: state := state / 2 + element. CARRY and STEP are shown as stacks. */
+static Node *build_loop(const OpCase *c, Graph *graph, Node node)
+{
+    int loop = (int)c->attr[0].at[0];
+    int64_t length = c->attr[0].at[1];
+    Node *element = c->op == OP_STEP ? graph_add(graph, node) : graph_step(graph, node.in[0], loop, false);
+    if (!element)
+        return NULL;
+    Node *state = graph_carry(graph, graph_const(graph, element->type, 0), loop, length, 0);
+    Node *half = graph_binary(graph, OP_MUL, state, graph_const(graph, element->type, 0.5));
+    Node *next = graph_binary(graph, OP_ADD, half, element);
+    list_add(graph->arena, &graph->carry, ((Carry){state, next}));
+    if (c->op == OP_STEP || c->op == OP_CARRY)
+        return graph_stack(graph, c->op == OP_STEP ? element : state, loop, length, false);
+    node.in[0] = c->op == OP_STACK ? next : state;
+    return graph_add(graph, node);
+}
+
 Node *op_case_build(const OpCase *c, Model *model)
 {
     Graph *graph = model->phase[PHASE_PREDICT];
@@ -76,6 +94,8 @@ Node *op_case_build(const OpCase *c, Model *model)
         Ints all = {.count = c->in[0].rank, .at = {0, 1, 2, 3, 4, 5, 6, 7}};
         Node *square = graph_binary(graph, OP_MUL, node.in[0], node.in[0]);
         y = graph_gradient(graph, graph_reduce(graph, OP_SUM, square, all), node.in[0]);
+    } else if (node_enters_loop(&node) || node_leaves_loop(&node)) {
+        y = build_loop(c, graph, node);
     } else {
         y = graph_add(graph, node);
     }
