@@ -153,8 +153,11 @@ static void run_assert(Elaborator *e, const Statement *s)
     }
     if (layer)
         report_note(e, s->span, "asserted here");
+    const Frame *called = f; /* where the error is reported */
+    while (called->prelude && called->caller && called->caller->prelude)
+        called = called->caller;
     if (layer && f->prelude)
-        report_signature(e, f->item);
+        report_signature(e, called->item);
 }
 
 /* ---- control ---- */

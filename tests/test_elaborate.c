@@ -159,6 +159,30 @@ START_TEST(resnet_has_its_names)
 }
 END_TEST
 
+/* The sizes that are known of these networks. */
+START_TEST(examples_have_their_parameters)
+{
+    static const struct {
+        const char *file;
+        int64_t parameters;
+    } known[] = {
+        {"cifar_quick", 145578}, {"resnet18", 11689512}, {"mobilenet_v2", 3504872}, {"squeezenet", 1235496}};
+    Diagnostics diag = {.out = stderr};
+    const char *path = arena_printf(arena, NETC_SOURCE "/examples/%s.net", known[_i].file);
+    const Model *model = frontend_load(arena, &diag, path, NULL, 0);
+    ck_assert_ptr_nonnull(model);
+    int64_t count = 0;
+    for (int v = 0; v < model->variable.count; v++) {
+        const Variable *variable = model->variable.at[v];
+        int64_t elements = variable->kind == VARIABLE_PARAM;
+        for (int d = 0; d < variable->type.rank; d++)
+            elements *= variable->type.dim[d].count;
+        count += elements;
+    }
+    ck_assert_int_eq(count, known[_i].parameters);
+}
+END_TEST
+
 /* An edit elsewhere changes neither a name nor a random number's place. */
 START_TEST(names_survive_edits)
 {
@@ -432,6 +456,7 @@ static const char *const layers[] = {
     "gelu(x)",
     "softplus(x)",
     "silu(x)",
+    "relu6(x)",
     "leaky_relu(x)",
     "softmax(x)",
     "log_softmax(x)",
@@ -451,6 +476,9 @@ static const char *const layers[] = {
     "dense(x, 5, bias = false)",
     "conv(image, 8, kernel = 3, stride = 2, pad = 1, dilation = 2, groups = 2)",
     "max_pool(image, 3, stride = 2, pad = 1)",
+    "avg_pool(image, 3, stride = 2, ceil = true)",
+    "upsample(image, 2)",
+    "(pool_windows(image, 3, value = 1).windows)",
     "avg_pool(image, 2, pad = 1)",
     "global_avg_pool(image)",
     "flatten(image)",
@@ -534,6 +562,7 @@ int main(void)
     tcase_add_loop_test(cases, parameters_are_named_by_their_paths, 0, (int)(sizeof named / sizeof named[0]));
     tcase_add_test(cases, paths_go_through_layers);
     tcase_add_test(cases, resnet_has_its_names);
+    tcase_add_loop_test(cases, examples_have_their_parameters, 0, 4);
     tcase_add_test(cases, names_survive_edits);
     tcase_add_loop_test(cases, types_follow_from_the_program, 0, (int)(sizeof typed / sizeof typed[0]));
     tcase_add_test(cases, consts_are_overridden);

@@ -2,6 +2,7 @@
    oracle A) and central differences with Richardson's extrapolation (oracle B), in f32 against the evaluator. */
 #include "ensemble.h"
 #include "fill.h"
+#include "net_file.h"
 #include "networks.h"
 #include "ops.h"
 #include "random_graph.h"
@@ -15,7 +16,14 @@
 static const EngineRow engines[] = {
     {"interp", "x86-64-v3", true}, {"interp", "x86-64-v3", false}, {"llvm", "x86-64-v3", false}};
 enum { ENGINES = sizeof engines / sizeof *engines, REFERENCE = 0, FIRST_F32 = 1 };
-enum { BATCH = 3, MOST_VARIABLES = 48, DIRECTIONS = 6, RANDOM_GRAPHS = 200, MOST_ELEMENTS = 1 << 15 };
+enum {
+    BATCH = 3,
+    MOST_VARIABLES = 192,
+    DIRECTIONS = 6,
+    RANDOM_GRAPHS = 200,
+    MOST_ELEMENTS = 1 << 15,
+    MOST_DEFINES = 4
+};
 
 static struct {
     double dual, differences;       /* relative errors */
@@ -23,13 +31,27 @@ static struct {
     int problems, directions, flat; /* flat: the derivative is 0 along it */
 } worst;
 
-/* What is differentiated: one case of an op, its result weighed by the fixed "weights"; a network; or a random graph. */
+typedef struct Example { /* a file of examples/, made small by -D */
+    const char *path, *define[MOST_DEFINES];
+} Example;
+
+static const Example examples[] = {
+    {NETC_SOURCE "/examples/cifar_quick.net", {"size=16", "width=2", "classes=4"}},
+    {NETC_SOURCE "/examples/resnet18.net", {"size=32", "width=2", "classes=4"}},
+    {NETC_SOURCE "/examples/mobilenet_v2.net", {"size=32", "width=0.1", "last=16", "classes=4"}},
+};
+
+/* What is differentiated: one case of an op, its result weighed by the fixed "weights"; a network; an example's loss; or a
+   random graph. */
 typedef struct Problem {
     const OpCase *c;
     const Network *network;
+    const Example *example;
     uint64_t seed;
     bool gradients; /* with the results "d NAME" */
 } Problem;
+
+static bool is_network(const Problem *p) { return p->network || p->example; }
 
 static bool is_wanted(const Variable *v)
 {
@@ -68,6 +90,12 @@ static Node *loss_of(Model *model, const Problem *p)
         return weighed_sum(model, op_case_build(p->c, model));
     if (p->network)
         return p->network->loss(model);
+    if (p->example) {
+        int defines = 0;
+        while (defines < MOST_DEFINES && p->example->define[defines])
+            defines++;
+        return net_file_loss(model, p->example->path, p->example->define, defines);
+    }
     random_graph(model, PHASE_PREDICT, p->seed, p->seed % 2);
     return sum_of_results(model);
 }
@@ -134,8 +162,10 @@ static Range range_of(const Checker *k, int v)
     if (variable->kind == VARIABLE_SCALAR)
         return (Range){0, 1000};
     if (variable->type.dtype == DTYPE_I32)
-        return k->problem.network ? (Range){0, NETWORK_CLASSES - 1} : (Range){-2, 2};
-    return k->problem.network ? (Range){-1, 1} : (Range){-4, 4};
+        return is_network(&k->problem) ? (Range){0, NETWORK_CLASSES - 1} : (Range){-2, 2};
+    if (variable->type.dtype == DTYPE_U8)
+        return (Range){0, 255};
+    return is_network(&k->problem) ? (Range){-1, 1} : (Range){-4, 4};
 }
 
 /* Of ops all different and away from kinks; of half of the random graphs integers, so that nothing is rounded. */
@@ -143,12 +173,12 @@ static Fill fill_of(const Problem *p)
 {
     if (p->c)
         return FILL_SPREAD;
-    return p->network || p->seed % 4 >= 2 ? FILL_REAL : FILL_SMALL;
+    return is_network(p) || p->seed % 4 >= 2 ? FILL_REAL : FILL_SMALL;
 }
 
 static void draw_values(Checker *k, Random *random)
 {
-    k->step = 1e-3;
+    k->step = k->problem.example ? 1e-7 : 1e-3; /* a deep network has many kinks, and none may lie between */
     for (int v = 0; v < k->forward->variable.count; v++) {
         const Variable *variable = k->forward->variable.at[v];
         int64_t count = count_of(k, v);
@@ -216,10 +246,11 @@ static void check_direction(Checker *k)
     double exact = dual(k);
     worst.directions++;
     worst.flat += size == 0;
-    ck_assert_msg(fabs(along - exact) <= 1e-12 * size, "%s: derivative %.17g, by dual numbers %.17g, of %g",
-                  k->label, along, exact, size);
+    double rounding = k->problem.example ? 1e-10 : 1e-12; /* through a hundred layers, or a few */
+    ck_assert_msg(fabs(along - exact) <= rounding * size,
+                  "%s: derivative %.17g, by dual numbers %.17g, of %g", k->label, along, exact, size);
     worst.dual = fmax(worst.dual, size > 0 ? fabs(along - exact) / size : 0);
-    if (!k->problem.c && !k->problem.network)
+    if (!k->problem.c && !is_network(&k->problem))
         return; /* nobody knows where its kinks are */
     double coarse = central(k, k->step), fine = central(k, k->step / 2), limit = (4 * fine - coarse) / 3;
     ck_assert_msg(fabs(along - limit) <= 1e-7 * size, "%s: derivative %.17g, by differences %.17g, of %g",
@@ -239,6 +270,7 @@ static void check_f32(Checker *k, const Model *expanded)
     for (int r = 0; r < graph->result.count; r++) {
         const Tensor *want = e.node[graph->result.at[r].node->id];
         const char *name = graph->result.at[r].name;
+        ck_assert_int_le(want->count, MOST_ELEMENTS);
         for (int i = FIRST_F32; i < k->ensemble.count; i++) {
             ck_assert_int_eq(ensemble_get(&k->ensemble, i, PHASE_PREDICT, name, got[i]), want->count);
             ck_assert_msg(!memcmp(got[i], got[FIRST_F32], (size_t)want->count * sizeof(double)),
@@ -310,6 +342,12 @@ END_TEST
 START_TEST(network_has_its_derivatives)
 {
     check_problem((Problem){.network = &network_list[_i]}, network_list[_i].name);
+}
+END_TEST
+
+START_TEST(example_has_its_derivatives)
+{
+    check_problem((Problem){.example = &examples[_i]}, strrchr(examples[_i].path, '/') + 1);
 }
 END_TEST
 
@@ -399,6 +437,9 @@ int main(void)
     tcase_add_loop_test(cases, network_has_its_derivatives, 0, network_count);
     tcase_add_loop_test(cases, random_graph_has_its_derivatives, 0, RANDOM_GRAPHS);
     suite_add_tcase(suite, cases);
+    TCase *files = tcase_create("examples");
+    tcase_add_loop_test(files, example_has_its_derivatives, 0, sizeof examples / sizeof *examples);
+    suite_add_tcase(suite, files);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -170,6 +170,57 @@ START_TEST(max_pool_ignores_its_padding)
 }
 END_TEST
 
+/* 5 x 6 counted up from 1: the last windows lack a row, a column or both, and a row that began in the padding has none. */
+START_TEST(pools_with_a_rest)
+{
+    static const struct {
+        const char *call;
+        int count;
+        double want[12];
+    } row[] = {
+        {"max_pool(x, 2, ceil = true)", 9, {8, 10, 12, 20, 22, 24, 26, 28, 30}},
+        {"avg_pool(x, 2, ceil = true)", 9, {4.5, 6.5, 8.5, 16.5, 18.5, 20.5, 25.5, 27.5, 29.5}},
+        {"max_pool(x, 3, stride = 2, ceil = true)", 6, {15, 17, 18, 27, 29, 30}},
+        {"avg_pool(x, 3, stride = 2, ceil = true)", 6, {8, 10, 11.5, 20, 22, 23.5}},
+        {"max_pool(x, 3, stride = 3, pad = 1, ceil = true)", 6, {8, 11, 12, 26, 29, 30}},
+        {"avg_pool(x, 3, stride = 3, pad = 1, ceil = true)",
+         6,
+         {2, 42.0 / 9, 18.0 / 6, 117.0 / 9, 198.0 / 9, 72.0 / 6}},
+        {"max_pool(x, 2, pad = 1, ceil = true)", 12, {1, 3, 5, 6, 13, 15, 17, 18, 25, 27, 29, 30}},
+        {"avg_pool(x, 2, pad = 1, ceil = true)",
+         12,
+         {0.25, 1.25, 2.25, 1.5, 5, 11.5, 13.5, 7.5, 11, 23.5, 25.5, 13.5}},
+        {"max_pool(x, 4, stride = 4, ceil = true)", 4, {22, 24, 28, 30}},
+        {"avg_pool(x, 4, stride = 4, ceil = true)", 4, {11.5, 14.5, 26.5, 29.5}},
+        {"max_pool(x, 1, stride = 4, ceil = true)", 4, {1, 5, 25, 29}},
+    };
+    double x[30], y[12];
+    for (int i = 0; i < 30; i++)
+        x[i] = i + 1;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        Run run = start_net("f32[1, 1, 5, 6]", arena_printf(arena, "y = %s;", row[i].call), 1);
+        ck_assert_int_eq(run_count(&run, run_buffer(&run, PHASE_PREDICT, "y")), row[i].count);
+        predict(&run, x, y);
+        for (int j = 0; j < row[i].count; j++)
+            ck_assert_msg(fabs(y[j] - row[i].want[j]) < 1e-5, "%s: element %d is %g, not %g", row[i].call, j,
+                          y[j], row[i].want[j]);
+        run_stop(&run);
+    }
+}
+END_TEST
+
+START_TEST(upsample_repeats_pixels)
+{
+    Run run = start_net("f32[1, 1, 2, 2]", "y = relu6(upsample(x, 3));", 1);
+    static const double x[4] = {-1, 2, 6.5, 6}, want[4] = {0, 2, 6, 6};
+    double y[36];
+    predict(&run, x, y);
+    for (int i = 0; i < 36; i++)
+        ck_assert_double_eq(y[i], want[i / 18 * 2 + i % 6 / 3]);
+    run_stop(&run);
+}
+END_TEST
+
 START_TEST(conv_in_groups)
 {
     enum { C = 4, OUT = 6, H = 6, K = 3, G = 2, Y = 3 };
@@ -525,6 +576,8 @@ int main(void)
     tcase_add_test(cases, layer_norm_normalises_rows);
     tcase_add_test(cases, avg_pool_counts_its_padding);
     tcase_add_test(cases, max_pool_ignores_its_padding);
+    tcase_add_test(cases, pools_with_a_rest);
+    tcase_add_test(cases, upsample_repeats_pixels);
     tcase_add_test(cases, conv_in_groups);
     tcase_add_loop_test(cases, orthogonal_is_orthogonal, 0, 3);
     tcase_add_loop_test(cases, initialisers_have_their_spread, 0, 5);
