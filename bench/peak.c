@@ -1,6 +1,7 @@
-/* The FMA peak of this machine, in f32 GFLOP/s: what no kernel can exceed, measured in the same run as the
-   kernels. usage: peak THREADS      prints "one G all G": of one core, and of THREADS together build: cc -O3
-   -march=native -ffp-contract=fast -pthread */
+/* The FMA peak of this machine, in f32 GFLOP/s, and what its memory gives, in GB/s: what no kernel can exceed, measured in
+   the same run as the kernels. usage: peak THREADS
+   prints "one G all G stream_one B stream_all B": of one core, and of THREADS together.
+   build: cc -O3 -march=native -ffp-contract=fast -pthread */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum { LANES = 8, CHAINS = 12 };
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
 
 enum { ROUNDS = 10000000, TRIES = 5, MOST_THREADS = 256 };
+enum { STREAM_ELEMENTS = 1 << 24, STREAM_TRIES = 8 }; /* of f32: far more than the caches hold */
 
 static double seconds(void)
 {
@@ -26,7 +28,7 @@ static double seconds(void)
 }
 
 typedef struct Measure {
-    double gflops;
+    double rate;  /* GFLOP/s or GB/s */
     float result; /* keeps the compiler from leaving the work out */
 } Measure;
 
@@ -45,26 +47,51 @@ static void *measure(void *argument)
     for (int i = 0; i < CHAINS; i++)
         sum += chain[i];
     measured->result = sum[0];
-    measured->gflops = 2.0 * LANES * CHAINS * ROUNDS / time * 1e-9;
+    measured->rate = 2.0 * LANES * CHAINS * ROUNDS / time * 1e-9;
+    return NULL;
+}
+
+/* y = x * 1.5 + y reads two arrays and writes one. */
+static void *measure_stream(void *argument)
+{
+    Measure *measured = argument;
+    float *x = malloc(STREAM_ELEMENTS * sizeof *x), *y = malloc(STREAM_ELEMENTS * sizeof *y);
+    if (!x || !y) {
+        fputs("peak: out of memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    for (int i = 0; i < STREAM_ELEMENTS; i++)
+        x[i] = y[i] = (float)i;
+    measured->rate = 0;
+    for (int try = 0; try < STREAM_TRIES; try++) {
+        double start = seconds();
+        for (int i = 0; i < STREAM_ELEMENTS; i++)
+            y[i] = x[i] * 1.5f + y[i];
+        double rate = 3.0 * sizeof *x * STREAM_ELEMENTS / (seconds() - start) * 1e-9;
+        measured->rate = rate > measured->rate ? rate : measured->rate;
+        measured->result = y[try];
+    }
+    free(x);
+    free(y);
     return NULL;
 }
 
 /* The best of some tries of `threads` together. */
-static double best_of(int threads)
+static double best_of(void *(*work)(void *), int threads, int tries)
 {
     double best = 0;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < tries; i++) {
         pthread_t thread[MOST_THREADS];
         Measure measured[MOST_THREADS];
         double sum = 0;
         for (int t = 0; t < threads; t++)
-            if (pthread_create(&thread[t], NULL, measure, &measured[t])) {
+            if (pthread_create(&thread[t], NULL, work, &measured[t])) {
                 fputs("peak: cannot start a thread\n", stderr);
                 exit(EXIT_FAILURE);
             }
         for (int t = 0; t < threads; t++) {
             pthread_join(thread[t], NULL);
-            sum += measured[t].gflops;
+            sum += measured[t].rate;
         }
         best = sum > best ? sum : best;
     }
@@ -78,6 +105,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: peak THREADS (1 to %d)\n", MOST_THREADS);
         return 2;
     }
-    printf("one %.1f all %.1f\n", best_of(1), best_of(threads));
+    double one = best_of(measure, 1, TRIES), all = best_of(measure, threads, TRIES);
+    double stream_one = best_of(measure_stream, 1, 1), stream_all = best_of(measure_stream, threads, 1);
+    printf("one %.1f all %.1f stream_one %.1f stream_all %.1f\n", one, all, stream_one, stream_all);
     return 0;
 }
