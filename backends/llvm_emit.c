@@ -2,7 +2,9 @@
 #include "link.h"
 #include "llvm_jit.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 static LlvmOptions llvm_options(const Program *program, const BackendOptions *options)
 {
@@ -23,6 +25,21 @@ static bool print_module(LlvmModule *module, Text *text)
     return true;
 }
 
+/* The packed form of runtime/packed.h: a third of the bytes or less. What people read stays text. */
+static void pack(Text *descriptor)
+{
+    unsigned long bytes = compressBound(descriptor->length);
+    Bytef *stream = malloc(bytes);
+    if (!stream || compress2(stream, &bytes, (const Bytef *)descriptor->at, descriptor->length, 9) != Z_OK)
+        abort();
+    Text packed = {NULL, 0, 0};
+    text_printf(&packed, "netc-descriptor packed %zu %lu\n", descriptor->length, bytes);
+    text_add_bytes(&packed, stream, bytes);
+    free(stream);
+    text_free(descriptor);
+    *descriptor = packed;
+}
+
 static int make(const Program *program, const BackendOptions *options, Maker *maker, Text *bytes)
 {
     LlvmOptions own = llvm_options(program, options);
@@ -32,7 +49,9 @@ static int make(const Program *program, const BackendOptions *options, Maker *ma
         return STATUS_MISSING;
     Text descriptor = {NULL, 0, 0};
     program_descriptor(&descriptor, program);
-    llvm_module_add_main(module, text_string(&descriptor));
+    if (maker == llvm_module_object)
+        pack(&descriptor);
+    llvm_module_add_main(module, text_string(&descriptor), descriptor.length);
     text_free(&descriptor);
     bool made = llvm_module_optimize(module) && maker(module, bytes);
     llvm_module_free(module);

@@ -78,12 +78,12 @@ static void add_kernels(LlvmModule *m, Kernel *const *kernel, int count)
 }
 
 /* For any CPU: the runtime checks what the kernels need before it calls one. */
-void llvm_module_add_main(LlvmModule *m, const char *descriptor)
+void llvm_module_add_main(LlvmModule *m, const char *descriptor, size_t length)
 {
     LLVMTypeRef pointer = LLVMPointerTypeInContext(m->context, 0),
                 integer = LLVMInt32TypeInContext(m->context);
-    LLVMValueRef text = new_constant(
-        m, "netc_descriptor", LLVMConstStringInContext2(m->context, descriptor, strlen(descriptor), false));
+    LLVMValueRef text =
+        new_constant(m, "netc_descriptor", LLVMConstStringInContext2(m->context, descriptor, length, false));
     LLVMTypeRef start_type =
         LLVMFunctionType(integer, (LLVMTypeRef[]){pointer, pointer, integer, pointer}, 4, false);
     LLVMTypeRef main_type = LLVMFunctionType(integer, (LLVMTypeRef[]){integer, pointer}, 2, false);

@@ -23,8 +23,8 @@ void llvm_module_free(LlvmModule *m);
 
 #define LLVM_TABLE "netc_kernels"
 
-/* main(), which hands the descriptor and the table to the runtime's netc_main(). */
-void llvm_module_add_main(LlvmModule *m, const char *descriptor);
+/* main(), which hands the descriptor, text or packed, and the table to the runtime's netc_main(). */
+void llvm_module_add_main(LlvmModule *m, const char *descriptor, size_t length);
 
 /* These return false, and have reported, where netc or LLVM is at fault. */
 bool llvm_module_optimize(LlvmModule *m);

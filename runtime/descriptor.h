@@ -1,6 +1,6 @@
 /* What a compiled program is: one constant text, the descriptor, and a table of kernels. The compiler writes
    the text (ir/program_descriptor.c), the runtime reads it at start (description_parse.c); every backend emits
-   the same bytes.
+   the same bytes, in object files packed (packed.h).
 
    Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT or COUNT^POWER, meaning
    COUNT · batch^POWER; a number is decimal. In this order:

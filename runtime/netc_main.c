@@ -1,9 +1,11 @@
 #include "system.h"
 
 #include "cpu.h"
+#include "packed.h"
 #include "session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef bool CommandFunction(const Session *session, Fault *fault);
 
@@ -68,8 +70,8 @@ static void call_native(void *context, int kernel, void *const *buffer, const in
     native->kernel[kernel](buffer, argument, begin, end);
 }
 
-/* This much must run on any CPU. */
-CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
+/* This and netc_main must run on any CPU. */
+CPU_BASELINE static int start(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
 {
     size_t length = 0, name_length;
     const char *needs = description_needs(descriptor, &length);
@@ -86,4 +88,19 @@ CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, in
     NativeKernels native = {kernel};
     NetcEngine engine = {call_native, &native};
     return netc_main_engine(descriptor, &engine, argc, argv);
+}
+
+CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
+{
+    if (!descriptor_is_packed(descriptor))
+        return start(descriptor, kernel, argc, argv);
+    Fault fault = {0};
+    char *text = descriptor_unpack(descriptor, &fault);
+    if (!text) {
+        fprintf(stderr, "netc: error: %s\n", fault.text);
+        return fault.status;
+    }
+    int status = start(text, kernel, argc, argv);
+    free(text);
+    return status;
 }

@@ -1,9 +1,11 @@
 #include "description.h"
+#include "packed.h"
 #include "toy_program.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 static const char toy[] = TOY_DESCRIPTOR("avx2,fma", TOY_VALID);
 static Fault fault;
@@ -74,6 +76,49 @@ START_TEST(needs_are_found_without_parsing)
     ck_assert_int_eq(length, 8);
     ck_assert(memcmp(needs, "avx2,fma", 8) == 0);
     ck_assert_ptr_null(description_needs("model \"x\"", &length));
+}
+END_TEST
+
+/* The descriptor as object files have it, with the sizes that its first line tells. */
+static char *packed(size_t bytes, size_t stream_bytes)
+{
+    static Bytef stream[sizeof toy + 100];
+    unsigned long length = sizeof stream;
+    ck_assert_int_eq(compress(stream, &length, (const Bytef *)toy, sizeof toy - 1), Z_OK);
+    char *whole = calloc(1, sizeof stream + 100);
+    int head = snprintf(whole, 100, "%s%zu %zu\n", DESCRIPTOR_PACKED, bytes,
+                        stream_bytes ? stream_bytes : (size_t)length);
+    memcpy(whole + head, stream, length);
+    return whole;
+}
+
+START_TEST(a_packed_text_is_unpacked)
+{
+    char *whole = packed(sizeof toy - 1, 0), *text = descriptor_unpack(whole, &fault);
+    ck_assert(descriptor_is_packed(whole) && !descriptor_is_packed(toy));
+    ck_assert_ptr_nonnull(text);
+    ck_assert_str_eq(text, toy);
+    free(text);
+    free(whole);
+}
+END_TEST
+
+START_TEST(a_damaged_packed_text_is_refused)
+{
+    size_t sizes[][2] = {{sizeof toy, 0}, {sizeof toy - 2, 0}, {sizeof toy - 1, 100}, {0, 0}, {SIZE_MAX, 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *whole = packed(sizes[i][0], sizes[i][1]);
+        fault = (Fault){0};
+        ck_assert_ptr_null(descriptor_unpack(whole, &fault));
+        ck_assert_int_ne(fault.status, STATUS_OK);
+        free(whole);
+    }
+    fault = (Fault){0};
+    char *bare = calloc(1, 200);
+    memcpy(bare, DESCRIPTOR_PACKED, sizeof DESCRIPTOR_PACKED);
+    ck_assert_ptr_null(descriptor_unpack(bare, &fault));
+    ck_assert_str_eq(fault.text, "broken descriptor: it cannot be unpacked");
+    free(bare);
 }
 END_TEST
 
@@ -182,6 +227,8 @@ int main(void)
     TCase *cases = tcase_create("descriptor");
     tcase_add_test(cases, every_line_is_read);
     tcase_add_test(cases, sizes_at_a_batch);
+    tcase_add_test(cases, a_packed_text_is_unpacked);
+    tcase_add_test(cases, a_damaged_packed_text_is_refused);
     tcase_add_test(cases, needs_are_found_without_parsing);
     tcase_add_loop_test(cases, every_broken_rule_is_named, 0, CHANGES);
     tcase_add_test(cases, damaged_texts_do_no_harm);

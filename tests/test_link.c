@@ -54,7 +54,8 @@ static void make_object(void)
     LlvmModule *module = llvm_module_new(
         kernels, 1, (LlvmOptions){.target = target_native(), .level = 2, .verify = true, .diag = &diag});
     ck_assert_ptr_nonnull(module);
-    llvm_module_add_main(module, "a \"descriptor\" with\n2 lines");
+    static const char descriptor[] = "a \"descriptor\" with\n2 lines";
+    llvm_module_add_main(module, descriptor, sizeof descriptor - 1);
     ck_assert(llvm_module_optimize(module) && llvm_module_object(module, &object));
     llvm_module_free(module);
 }
