@@ -4,7 +4,11 @@
 
 #include <math.h>
 
-enum { MOST_LEVELS = 40 }; /* of pairwise addition: leaves are fewer than 2^40 */
+enum {
+    MOST_LEVELS = 40,   /* of pairwise addition: leaves are fewer than 2^40 */
+    LEAVES_WORK = 4,    /* vector operations that the leaves of a tree take, beside the chain */
+    MOST_UNROLLED = 64, /* vector operations that a tile writes out for what it does once */
+};
 
 typedef struct Reducer {
     const Reduction *reduction;
@@ -14,6 +18,7 @@ typedef struct Reducer {
     int levels;
     int lanes;
     bool in_memory; /* leaves below work on the block's accumulators, not on the tile's */
+    bool rolled;    /* what a tile does once, not for each term, are loops over accumulators in memory */
 } Reducer;
 
 /* An accumulator: of the tile, in registers; or of the block of tiles that the inner loops run over, in memory. */
@@ -170,7 +175,31 @@ static Stmt *chain(Builder *b, const Tile *tile, Reducer *x)
     Stmt *all = build_tile(b, tile, clear_leaf, x);
     build_append(&all,
                  around(b, x->reduction, x->first, x->reduction->axes, build_tile(b, tile, term_leaf, x)));
+    if (x->rolled) {
+        build_append(&all, build_tile(b, tile, put_leaf, x));
+        x->in_memory = true;
+    }
     return all;
+}
+
+static Visit count_visitor(Expr *e, void *context)
+{
+    if (e->kind == EXPR_REDUCE)
+        return VISIT_PAST;
+    *(int *)context += e->kind == EXPR_APPLY && dtype_is_float(e->dtype);
+    return VISIT_DEEPER;
+}
+
+/* A loop costs a trip through memory, and saves code: an optimizer's update, sixteen times, is more than all else. */
+static bool worth_rolling(Builder *b, const Tile *tile, const Reducer *x)
+{
+    int work = x->reduction->tree == TREE_LEAVES ? LEAVES_WORK : 0;
+    int64_t vectors = 0;
+    for (int i = 0; i < b->compute->store.count; i++)
+        expr_visit(b->pool, b->compute->store.at[i].value, count_visitor, &work);
+    for (int p = 0; p < tile->pieces; p++)
+        vectors += tile_slots(tile, p) / tile->piece[p].lanes;
+    return work * vectors > MOST_UNROLLED;
 }
 
 /* ---- a chain in blocks: its first axes run outside the tiles ----------------------------------------------- */
@@ -301,7 +330,10 @@ typedef Stmt *Everywhere(Builder *b, const Tile *tile, Reducer *x, TileLeaf *lea
 
 static Stmt *on_tile(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
 {
-    return build_tile(b, tile, leaf, x);
+    b->rolled = x->in_memory;
+    Stmt *all = build_tile(b, tile, leaf, x);
+    b->rolled = false;
+    return all;
 }
 
 static Stmt *on_block(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
@@ -366,7 +398,10 @@ static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
 
 static Stmt *one_tile(Builder *b, const Tile *tile, void *context)
 {
-    Reducer *x = context;
+    Reducer own = *(Reducer *)context, *x = &own;
+    const Reduction *r = x->reduction;
+    bool lanes = r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES);
+    x->rolled = !lanes && worth_rolling(b, tile, x);
     Stmt *all = NULL;
     switch (x->reduction->tree) {
     case TREE_CHAIN:
@@ -379,7 +414,7 @@ static Stmt *one_tile(Builder *b, const Tile *tile, void *context)
         all = reduce_leaves(b, tile, x);
         break;
     }
-    build_append(&all, build_tile(b, tile, result_leaf, x));
+    build_append(&all, on_tile(b, tile, x, result_leaf));
     return all;
 }
 
