@@ -103,6 +103,8 @@ static void add_attribute(KernelBuilder *b, const char *name, const char *value)
 
 /* FLOPs and bytes below which a kernel had better be small than fast. */
 #define SMALL_WORK 1e7
+/* And below which a call costs nothing that counts: parts that are in several kernels become functions. */
+#define TINY_WORK 1e4
 
 static void add_attributes(KernelBuilder *b)
 {
@@ -111,7 +113,10 @@ static void add_attributes(KernelBuilder *b)
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(b->context, nounwind, 0));
-    if (b->kernel->flops + b->kernel->bytes < SMALL_WORK) {
+    double work = b->kernel->flops + b->kernel->bytes;
+    if (!b->kernel->once && work >= TINY_WORK)
+        add_attribute(b, "nooutline", "");
+    if (b->kernel->once || work < SMALL_WORK) {
         unsigned small = LLVMGetEnumAttributeKindForName("optsize", 7);
         LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                                 LLVMCreateEnumAttribute(b->context, small, 0));

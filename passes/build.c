@@ -340,6 +340,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     kernel->pool = compute->pool;
     kernel->axes = compute->axis.count;
     kernel->arguments = compute->argument.count + 1;
+    kernel->once = compute->phase == PHASE_INIT;
     kernel->flops = compute->flops;
     kernel->bytes = compute->bytes;
     for (int i = 0; i < compute->buffer.count; i++)
