@@ -3,8 +3,8 @@
 #include "available.h"
 #include "checked.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -20,8 +20,8 @@ static int64_t number_in_file(const char *path, const char *label)
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     const char *at = strstr(text, label);
-    int64_t number;
-    return at && sscanf(at + strlen(label), "%" SCNd64, &number) == 1 && number > 0 ? number : INT64_MAX;
+    int64_t number = at ? strtoll(at + strlen(label), NULL, 10) : 0;
+    return number > 0 ? number : INT64_MAX;
 }
 
 int64_t memory_available(void)

@@ -9,6 +9,7 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 
+enum { EXTENDED = 0x80 }; /* of a leaf: 0x80000001 is EXTENDED + 1 */
 enum { REGISTER_B, REGISTER_C, REGISTER_D, REGISTER_A };
 enum {
     STATE_NONE,
@@ -18,8 +19,7 @@ enum {
 
 typedef struct CpuFeature {
     char name[16]; /* no pointers: they would need relocations */
-    uint32_t leaf;
-    unsigned char subleaf, reg, bit, state;
+    unsigned leaf : 8, subleaf : 1, reg : 2, bit : 5, state : 8;
 } CpuFeature;
 
 static const CpuFeature feature_row[] = {
@@ -57,9 +57,9 @@ static const CpuFeature feature_row[] = {
     {"avx512fp16", 7, 0, REGISTER_D, 23, STATE_AVX512},
     {"avxvnni", 7, 1, REGISTER_A, 4, STATE_AVX},
     {"avx512bf16", 7, 1, REGISTER_A, 5, STATE_AVX512},
-    {"sahf", 0x80000001, 0, REGISTER_C, 0, STATE_NONE},
-    {"lzcnt", 0x80000001, 0, REGISTER_C, 5, STATE_NONE},
-    {"prfchw", 0x80000001, 0, REGISTER_C, 8, STATE_NONE},
+    {"sahf", EXTENDED + 1, 0, REGISTER_C, 0, STATE_NONE},
+    {"lzcnt", EXTENDED + 1, 0, REGISTER_C, 5, STATE_NONE},
+    {"prfchw", EXTENDED + 1, 0, REGISTER_C, 8, STATE_NONE},
 };
 
 CPU_BASELINE static uint32_t saved_state(void)
@@ -79,7 +79,8 @@ CPU_BASELINE static bool has_feature(const char *name, size_t length)
         uint32_t reg[4];
         if (strlen(f->name) != length || memcmp(f->name, name, length) != 0)
             continue;
-        if (!__get_cpuid_count(f->leaf, f->subleaf, &reg[REGISTER_A], &reg[REGISTER_B], &reg[REGISTER_C],
+        unsigned leaf = (f->leaf & ~(unsigned)EXTENDED) | (f->leaf & EXTENDED ? 0x80000000 : 0);
+        if (!__get_cpuid_count(leaf, f->subleaf, &reg[REGISTER_A], &reg[REGISTER_B], &reg[REGISTER_C],
                                &reg[REGISTER_D]))
             return false;
         return (reg[f->reg] >> f->bit & 1) && (saved_state() & f->state) == f->state;

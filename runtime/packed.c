@@ -17,8 +17,8 @@ char *descriptor_unpack(const char *descriptor, Fault *fault)
 {
 #if NETC_HAVE_ZLIB
     char *end;
-    unsigned long bytes = strtoul(descriptor + strlen(DESCRIPTOR_PACKED), &end, 10),
-                  packed = strtoul(end, &end, 10);
+    size_t bytes = strtoull(descriptor + strlen(DESCRIPTOR_PACKED), &end, 10);
+    size_t packed = strtoull(end, &end, 10);
     unsigned long unpacked = bytes;
     char *text = bytes < SIZE_MAX ? malloc(bytes + 1) : NULL;
     if (!text) {
