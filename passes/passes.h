@@ -23,12 +23,15 @@ typedef struct NodePlace {
     const char *reason; /* why it is where it is, for people */
 } NodePlace;
 
+typedef struct ReaderMemos ReaderMemos; /* reader.c */
+
 typedef struct Compilation {
     Arena *arena;
     Diagnostics *diag;
     Model *model;
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
+    ReaderMemos *memos[PHASE_COUNT];
     int *buffer_of_variable;       /* by variable id, in program->buffer */
     LIST(Compute *) compute;       /* all phases, in the order of calls */
     LIST(Schedule) schedule;       /* one a compute */

@@ -3,9 +3,19 @@
 #include <assert.h>
 #include <string.h>
 
+typedef struct ReaderMemo ReaderMemo;
 struct ReaderMemo {
     ReaderMemo *next;
     Expr *at[MAX_RANK], *where, *value;
+};
+
+/* One table a phase serves all its readers, of which there are as many as kernels. */
+struct ReaderMemos {
+    int generation;
+    struct {
+        int generation;
+        ReaderMemo *first;
+    } *of; /* by node id */
 };
 
 Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at)
@@ -54,18 +64,23 @@ static Expr *reader_read(Definer *d, const Node *node, Expr *const *at)
 {
     Reader *r = (Reader *)d;
     size_t bytes = sizeof *at * (size_t)node->type.rank;
-    for (const ReaderMemo *m = r->memo[node->id]; m; m = m->next)
+    ReaderMemo **first = &r->memos->of[node->id].first;
+    if (r->memos->of[node->id].generation != r->generation) {
+        r->memos->of[node->id].generation = r->generation;
+        *first = NULL;
+    }
+    for (const ReaderMemo *m = *first; m; m = m->next)
         if (m->where == d->where && (!bytes || !memcmp(m->at, at, bytes)))
             return m->value;
     bool in_memory = r->c->place[r->phase][node->id].place == PLACE_MEMORY && node != r->root;
     Expr *value = in_memory ? load(r, node, at) : op_rule[node->op].define(d, node, at);
     ReaderMemo *memo = arena_alloc(r->c->arena, sizeof *memo);
-    memo->next = r->memo[node->id];
+    memo->next = *first;
     if (bytes)
         memcpy(memo->at, at, bytes);
     memo->where = d->where;
     memo->value = value;
-    r->memo[node->id] = memo;
+    *first = memo;
     return value;
 }
 
@@ -89,11 +104,24 @@ static Expr *reader_argument(Definer *d, int64_t value)
     return expr_argument(d->pool, i + 1);
 }
 
-Reader reader_new(const Compilation *c, int phase, Compute *compute)
+static ReaderMemos *memos_of(Compilation *c, int phase)
+{
+    ReaderMemos **memos = &c->memos[phase];
+    if (!*memos) {
+        *memos = arena_alloc(c->arena, sizeof **memos);
+        (*memos)->of =
+            arena_alloc(c->arena, ((size_t)c->model->phase[phase]->node.count + 1) * sizeof *(*memos)->of);
+    }
+    return *memos;
+}
+
+/* One reader of a phase at a time. */
+Reader reader_new(Compilation *c, int phase, Compute *compute)
 {
     Reader r = {.c = c, .phase = phase, .compute = compute};
     r.definer = (Definer){compute->pool, c->model, reader_read, reader_axis, reader_argument, NULL};
-    r.memo = arena_alloc(c->arena, ((size_t)c->model->phase[phase]->node.count + 1) * sizeof *r.memo);
+    r.memos = memos_of(c, phase);
+    r.generation = ++r.memos->generation;
     return r;
 }
 

@@ -6,18 +6,17 @@
 #include "ops.h"
 #include "passes.h"
 
-typedef struct ReaderMemo ReaderMemo;
-
 typedef struct Reader {
     Definer definer; /* first: a Definer of this kind is a Reader */
     const Compilation *c;
     int phase;
     Compute *compute;  /* gets axes, buffers and arguments */
     const Node *root;  /* computed here although it is in memory */
-    ReaderMemo **memo; /* by node id */
+    ReaderMemos *memos;
+    int generation; /* of the memos: those of earlier readers do not count */
 } Reader;
 
-Reader reader_new(const Compilation *c, int phase, Compute *compute);
+Reader reader_new(Compilation *c, int phase, Compute *compute);
 
 /* The element of `node` at logical indices, as the kernel of `root` computes it (NULL: a kernel that reads what is in
    memory). */
