@@ -39,6 +39,7 @@ static const Example examples[] = {
     {NETC_SOURCE "/examples/cifar_quick.net", {"size=16", "width=2", "classes=4"}},
     {NETC_SOURCE "/examples/resnet18.net", {"size=32", "width=2", "classes=4"}},
     {NETC_SOURCE "/examples/mobilenet_v2.net", {"size=32", "width=0.1", "last=16", "classes=4"}},
+    {NETC_SOURCE "/examples/squeezenet.net", {"size=32", "width=1", "classes=4"}},
 };
 
 /* What is differentiated: one case of an op, its result weighed by the fixed "weights"; a network; an example's loss; or a

@@ -81,8 +81,9 @@ class Torch(Engine):
         else:
             height, width = w.shape[1] * w.enlarge, w.shape[2] * w.enlarge
             x, y = torch.randn(batch, w.shape[0], height, width), torch.randint(0, w.classes, (batch,))
-        if w.optimizer == "adam":
-            optimizer = torch.optim.Adam(model.parameters(), 1e-3, foreach=True)
+        if w.optimizer != "sgd":
+            rule = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[w.optimizer]
+            optimizer = rule(model.parameters(), 1e-3, foreach=True)
         else:
             optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, foreach=True)
         loss_of = self._compile(lambda: torch.nn.functional.cross_entropy(model(x).flatten(0, -2), y))

@@ -85,9 +85,9 @@ class resnet20(nn.Module):
 class Block(nn.Module):
     """A transformer's block: causal attention of 4 heads, then two dense layers with gelu."""
 
-    def __init__(self, size=256, heads=4):
+    def __init__(self, size=256, heads=4, gelu="tanh"):
         super().__init__()
-        self.heads = heads
+        self.heads, self.gelu = heads, gelu
         self.norm1, self.norm2 = nn.LayerNorm(size), nn.LayerNorm(size)
         self.qkv, self.out = nn.Linear(size, 3 * size), nn.Linear(size, size)
         self.up, self.down = nn.Linear(size, 4 * size), nn.Linear(4 * size, size)
@@ -97,7 +97,7 @@ class Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(n, t, d))
-        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate=self.gelu))
 
 
 class gpt_block(nn.Module):
@@ -115,7 +115,7 @@ class gpt(nn.Module):
     def __init__(self, symbols=65, time=128, size=256, blocks=4):
         super().__init__()
         self.token, self.place = nn.Embedding(symbols, size), nn.Embedding(time, size)
-        self.block = nn.Sequential(*[Block(size) for _ in range(blocks)])
+        self.block = nn.Sequential(*[Block(size, gelu="none") for _ in range(blocks)])
         self.norm, self.logits = nn.LayerNorm(size), nn.Linear(size, symbols, bias=False)
 
     def forward(self, x):

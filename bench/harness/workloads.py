@@ -12,7 +12,7 @@ class Workload:
     image: str = "unit"  # what the network sees of it: "unit" pixels / 255; "centred" (pixels / 255 - 0.5) / 0.25; "same"
     enlarge: int = 1  # every pixel becomes a square of so many
     train_batch: int = 0  # 0: training is not measured
-    optimizer: str = "sgd"  # as in the program: "sgd" has momentum
+    optimizer: str = "sgd"  # as in the program: "sgd" has momentum, "adam", "adamw"
     classes: int = 10
     batches: tuple = (1, 32)  # of inference; none: it is not measured
     define: tuple = ()  # -D options of netc
@@ -28,7 +28,7 @@ WORKLOADS = (
     Workload("squeezenet", "examples/squeezenet.net", (3, 32, 32), "centred", enlarge=7, classes=1000),
     Workload("mobilenet_v2", "examples/mobilenet_v2.net", (3, 32, 32), "centred", enlarge=7, classes=1000),
     Workload("resnet18", "examples/resnet18.net", (3, 32, 32), "centred", enlarge=7, train_batch=16, classes=1000),
-    Workload("gpt", "examples/gpt.net", (128,), "same", train_batch=8, optimizer="adam", classes=65, batches=()),
+    Workload("gpt", "examples/gpt.net", (128,), train_batch=8, optimizer="adamw", classes=65, batches=(), define=("symbols=65",)),
 )
 
 
