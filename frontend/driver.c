@@ -68,7 +68,7 @@ static const char *op_class_name(OpClass class)
 {
     static const char *const name[] = {
         [OP_CLASS_LEAF] = "leaf",        [OP_CLASS_MAP] = "elementwise",      [OP_CLASS_VIEW] = "view",
-        [OP_CLASS_REDUCE] = "reduction", [OP_CLASS_CONTRACT] = "contraction",
+        [OP_CLASS_REDUCE] = "reduction", [OP_CLASS_CONTRACT] = "contraction", [OP_CLASS_LOOP] = "loop",
     };
     return name[class];
 }

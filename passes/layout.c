@@ -146,16 +146,6 @@ static Layout through_stack(const Node *n, const Layout *in)
 
 /* ---- what a node's operands suggest -------------------------------------------------------------------- */
 
-void layout_natural(const Node *reducer, int *axes)
-{
-    Layout l = row_major();
-    if (reducer->op == OP_CONV)
-        l = fixed(0, 3, 4, 1, 2);
-    if (reducer->op == OP_CONV_WEIGHT_GRADIENT)
-        l = fixed(0, 3, 4, 2, 1);
-    memcpy(axes, l.axes, sizeof l.axes);
-}
-
 static Layout suggested(const Layouter *l, const Node *n)
 {
     const Layout *in = op_info[n->op].inputs ? &l->layout[n->in[0]->id] : NULL;
@@ -294,6 +284,11 @@ static void copy_operands(Layouter *l, const Node *n, const Layout *layout)
 
 /* ---- the pass ------------------------------------------------------------------------------------------ */
 
+static bool reduces(const Node *n)
+{
+    return op_info[n->op].class == OP_CLASS_REDUCE || op_info[n->op].class == OP_CLASS_CONTRACT;
+}
+
 static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
 {
     const Graph *graph = c->model->phase[phase];
@@ -316,7 +311,7 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
             l.layout[i] = of_variable[assigned[i]->id];
         if (carried[i]) /* as the state: row-major */
             l.layout[i] = row_major();
-        if (l.place[i].place == PLACE_MEMORY)
+        if (l.place[i].place == PLACE_MEMORY || reduces(n)) /* a reducer's kernel runs in its order */
             memcpy(l.place[i].axes, l.layout[i].axes, sizeof l.layout[i].axes);
     }
 }

@@ -98,18 +98,13 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
 {
     const NodePlace *place = &c->place[phase][root->id];
     const Node *shape = place->reducer ? place->reducer : root;
-    const int *order = place->axes;
+    const int *order = c->place[phase][shape->id].axes;
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
     *compute = (Compute){.name = kernel_name(c, root, place->reducer),
                          .pool = exprs_new(c->arena),
                          .phase = phase,
                          .loop = loop};
     Reader reader = reader_new(c, phase, compute);
-    int natural[MAX_RANK];
-    if (shape != root) {
-        layout_natural(shape, natural);
-        order = natural;
-    }
     Expr *at[MAX_RANK], *index[MAX_RANK];
     for (int i = 0; i < shape->type.rank; i++)
         at[order[i]] = root->op == OP_STACK && order[i] == 0

@@ -16,7 +16,7 @@ typedef struct NodePlace {
     bool live;
     Node *root;    /* MEMORY: the node whose kernel stores it (itself, or a later one it was merged into) */
     Node *reducer; /* of a root: the contraction or reduction inlined into its kernel, or NULL */
-    int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first */
+    int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first; of reducers the order of loops */
     int buffer;         /* MEMORY: in program->buffer, once lowered */
     const Node
         *stack; /* MEMORY: it lives in the element of this STACK that is of the present step; or NULL */
@@ -32,10 +32,10 @@ typedef struct Compilation {
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
     ReaderMemos *memos[PHASE_COUNT];
-    int *buffer_of_variable;       /* by variable id, in program->buffer */
-    LIST(Compute *) compute;       /* all phases, in the order of calls */
-    LIST(Schedule) schedule;       /* one a compute */
-    int *same;                     /* by compute: the first equal one; only that is built */
+    int *buffer_of_variable; /* by variable id, in program->buffer */
+    LIST(Compute *) compute; /* all phases, in the order of calls */
+    LIST(Schedule) schedule; /* one a compute */
+    int *same;               /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
 } Compilation;

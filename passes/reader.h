@@ -10,8 +10,8 @@ typedef struct Reader {
     Definer definer; /* first: a Definer of this kind is a Reader */
     const Compilation *c;
     int phase;
-    Compute *compute;  /* gets axes, buffers and arguments */
-    const Node *root;  /* computed here although it is in memory */
+    Compute *compute; /* gets axes, buffers and arguments */
+    const Node *root; /* computed here although it is in memory */
     ReaderMemos *memos;
     int generation; /* of the memos: those of earlier readers do not count */
 } Reader;
@@ -30,9 +30,6 @@ Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *
 
 /* A kernel of a loop: a node in memory, as of the present step, goes to a buffer. lower.c */
 Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to);
-
-/* The layout that contractions and reductions write in, before any view. */
-void layout_natural(const Node *reducer, int *axes);
 
 /* Index of a program buffer in the compute's list, adding it if need be. */
 int compute_buffer(Compilation const *c, Compute *compute, int id, DType dtype);

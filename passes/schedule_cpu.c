@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    FEW_PANELS = 8, /* fewer column panels than this do not feed the threads */
-    ENOUGH_ITEMS = 64,
+    FEW_PANELS = 8,    /* fewer column panels than this do not feed the threads */
+    ENOUGH_ITEMS = 16, /* beside the samples, for there may be only one */
     FEW_SAMPLES = 32,
     LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
     FEW_ITEMS = 8         /* enough for the threads where an item should be large */
@@ -202,8 +202,10 @@ static bool may_be_item(const Compute *c, const Schedule *s)
 static void choose_items(const Compilation *p, const Compute *c, Schedule *s)
 {
     int64_t items = 1;
-    while (items < ENOUGH_ITEMS && may_be_item(c, s))
-        items *= tiles_of(p, c, s, s->order[s->items++]);
+    while (items < ENOUGH_ITEMS && may_be_item(c, s)) {
+        int axis = s->order[s->items++];
+        items *= is_const(c, axis) ? tiles_of(p, c, s, axis) : 1;
+    }
 }
 
 /* A chain over the samples first: each tile would stream all of them through the cache. Instead the tiles of an item take
