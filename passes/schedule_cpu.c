@@ -9,6 +9,7 @@ enum {
     ENOUGH_ITEMS = 16, /* beside the samples, for there may be only one */
     FEW_SAMPLES = 32,
     LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
+    NEAR_CACHES = 2,      /* so many times the first cache is still near */
     FEW_ITEMS = 8         /* enough for the threads where an item should be large */
 };
 
@@ -137,6 +138,19 @@ static int row_axis(const Compilation *p, const Compute *c, const Schedule *s)
     return -1;
 }
 
+/* The chain's first axis: the samples, or a shard's. */
+static int first_of_chain(const Compute *c)
+{
+    const Reduction *r = c->reduce->reduction;
+    return r->axis[r->tree == TREE_LEAVES ? r->leaf : 0];
+}
+
+static bool runs_over_samples(const Compute *c)
+{
+    int axis = first_of_chain(c);
+    return !is_const(c, axis) || c->axis.at[axis].dynamic;
+}
+
 /* accumulators + one row of vectors + one broadcast fit the registers; of those tiles, the one that covers the output in
    the fewest cycles. */
 static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s)
@@ -147,6 +161,8 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
     int row = row_axis(p, c, s);
     int64_t columns = extent_at(p, c, s->vector), height = row >= 0 ? extent_at(p, c, row) : 1;
     double best = 0;
+    bool tall =
+        runs_over_samples(c); /* then of equal tiles one of many rows: its operands come from far away */
     for (int64_t vectors = 1; vectors <= MOST_VECTORS && (vectors == 1 || (vectors - 1) * s->lanes < columns);
          vectors++) {
         int64_t most = (p->target->vector_registers - vectors - 2) / vectors;
@@ -155,7 +171,7 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
             double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
             if (row >= 0 && is_const(c, row) && height % rows)
                 cycles *= UNEVEN;
-            if (best && cycles > best)
+            if (best && (tall ? cycles >= best : cycles > best))
                 continue;
             best = cycles;
             s->tile[s->vector] = vectors * s->lanes < columns ? vectors * s->lanes : columns;
@@ -208,13 +224,32 @@ static void choose_items(const Compilation *p, const Compute *c, Schedule *s)
     }
 }
 
+/* So many leading axes of the chain that what the tiles read of the vector operand in one step of them stays in a near
+   cache. */
+static int blocked_axes(const Compilation *p, const Compute *c, const Schedule *s, int first)
+{
+    const Reduction *r = c->reduce->reduction;
+    int64_t columns = s->vector < 0 ? 1 : extent_at(p, c, s->vector);
+    for (int i = 0; s->vector >= 0 && i < s->items; i++)
+        columns = s->order[i] == s->vector ? s->tile[s->vector] : columns;
+    int blocked = 1;
+    for (; first + blocked + 1 < r->axes; blocked++) {
+        int64_t bytes = 4 * columns;
+        for (int i = first + blocked; i < r->axes; i++)
+            bytes *= extent_at(p, c, r->axis[i]);
+        if (bytes <= NEAR_CACHES * p->target->l1_bytes)
+            break;
+    }
+    return blocked;
+}
+
 /* A chain over the samples first: each tile would stream all of them through the cache. Instead the tiles of an item take
    turns on one sample, and their accumulators wait in the near cache. Returns whether that suits. */
 static bool block_contraction(const Compilation *p, const Compute *c, Schedule *s)
 {
     const Reduction *r = c->reduce->reduction;
     int first = r->tree == TREE_LEAVES ? r->leaf : 0;
-    if (r->axes - first < 2 || (is_const(c, r->axis[first]) && !c->axis.at[r->axis[first]].dynamic))
+    if (r->axes - first < 2 || !runs_over_samples(c))
         return false;
     int64_t items = 1, block = 1;
     while (items < FEW_ITEMS && may_be_item(c, s))
@@ -229,7 +264,7 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
     if (s->items == s->outputs || block > p->target->l1_bytes / 2 / 4)
         return false;
     s->inner = s->outputs - s->items;
-    s->blocked = 1;
+    s->blocked = blocked_axes(p, c, s, first);
     return true;
 }
 
