@@ -130,8 +130,9 @@ void llvm_module_free(LlvmModule *m)
 /* ---- optimisation and output ---- */
 
 /* Loops come unrolled and vectorised, addresses short: what is left is to put locals into registers, to lift
-   what does not change out of loops, and to join what is equal, in the kernels that allow it also between kernels. -O2 does so in a tenth of the time of "default<O2>",
-   for the same tiles. -O3 is all that LLVM has. No pass may reassociate: no operation allows it. */
+   what does not change out of loops, and to join what is equal; in the kernels that allow it also what is equal
+   between kernels. -O2 does so in a tenth of the time of "default<O2>", for the same tiles. -O3 is all that LLVM has.
+   No pass may reassociate: no operation allows it. */
 static const char *const pipeline[] = {
     "default<O0>",
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)",

@@ -369,13 +369,25 @@ static int64_t random_place(Elaborator *e, const Item *item)
     }
 }
 
+/* The shape of random numbers; inside a scan the steps are one more axis. */
+static bool random_shape(Elaborator *e, const Item *item, Value value, Type *type, Span span)
+{
+    if (!shape_of(e, item, value, DTYPE_F32, type, span))
+        return false;
+    if (!e->scan || type->rank < MAX_RANK)
+        return true;
+    report(e, span, "%s: inside a scan a shape has at most %d axes, for the steps are one more",
+           item->name.text, MAX_RANK - 1);
+    return false;
+}
+
 /* The upper 24 of 32 random bits, times 2^-24: every float of [0, 1) that is a multiple of it, exactly. `more` is added
    before: 1 gives (0, 1]. */
 static Node *uniform(Elaborator *e, Type type, int64_t place, int word, double more)
 {
     Graph *g = e->graph;
     Node *bits;
-    if (e->scan && type.rank < MAX_RANK) { /* every step has its own */
+    if (e->scan) { /* every step has its own */
         Type all = type;
         memmove(all.dim + 1, type.dim, sizeof type.dim[0] * (size_t)type.rank);
         all.rank++;
@@ -394,7 +406,7 @@ static Node *uniform(Elaborator *e, Type type, int64_t place, int word, double m
 static Value builtin_random_uniform(Elaborator *e, const Item *item, const Value *argument, Span span)
 {
     Type type;
-    if (!shape_of(e, item, argument[0], DTYPE_F32, &type, span))
+    if (!random_shape(e, item, argument[0], &type, span))
         return value_poison;
     return tensor_value(e, uniform(e, type, random_place(e, item), 0, 0));
 }
@@ -403,7 +415,7 @@ static Value builtin_random_uniform(Elaborator *e, const Item *item, const Value
 static Value builtin_random_normal(Elaborator *e, const Item *item, const Value *argument, Span span)
 {
     Type type;
-    if (!shape_of(e, item, argument[0], DTYPE_F32, &type, span))
+    if (!random_shape(e, item, argument[0], &type, span))
         return value_poison;
     Graph *g = e->graph;
     int64_t place = random_place(e, item);

@@ -172,6 +172,8 @@ const char *graph_why(void);
 
 /* By node id: the loop that the node is computed in, once a step; 0: none. Loops do not nest. */
 int *graph_loops(const Graph *graph);
+/* By loop number: how many steps. */
+int64_t *graph_loop_lengths(const Graph *graph);
 bool node_enters_loop(const Node *node); /* CARRY, STEP */
 bool node_leaves_loop(const Node *node); /* STACK, LAST */
 

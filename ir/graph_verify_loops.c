@@ -44,8 +44,6 @@ static const char *extent_fault(const Graph *graph, const int *loop)
         if (!names)
             continue;
         int of = (int)n->attr[0].at[0];
-        if (of > graph->loops)
-            return arena_printf(graph->arena, "%%%d: there is no loop %d", i, of);
         left[of] |= node_leaves_loop(n);
         if (length[of] && length[of] != n->attr[0].at[1])
             return arena_printf(graph->arena, "%%%d gives loop %d another length", i, of);
@@ -56,6 +54,9 @@ static const char *extent_fault(const Graph *graph, const int *loop)
 
 const char *loops_fault(const Graph *graph)
 {
+    if (graph->loops > graph->node.count)
+        return arena_printf(graph->arena, "loop %d has too high a number: there are only %d nodes",
+                            graph->loops, graph->node.count);
     bool *next = arena_alloc(graph->arena, (size_t)graph->node.count + 1);
     const int *loop = graph_loops(graph);
     const char *fault = NULL;

@@ -2,7 +2,6 @@
    STEP nodes; STACK and LAST lead out of it. attr[0] of all four is the loop's number and its length. */
 #include "ops.h"
 
-#include <assert.h>
 #include <string.h>
 
 static bool loop_valid(const Node *node)
@@ -82,10 +81,9 @@ bool infer_last(const Node *node, Type *type)
                                 refuse("last: of a carry, not of %s", op_info[node->in[0]->op].name));
 }
 
-/* Their kernels are made by passes/lower.c: a copy of the operand's element. */
+/* Of CARRY, its first value; and of STACK, one step's. LAST is its state's buffer. */
 Expr *define_copy(Definer *d, const Node *node, Expr *const *at)
 {
-    assert(node->op != OP_LAST);
     return d->read(d, node->in[0], node->op == OP_STACK ? at + 1 : at);
 }
 
@@ -103,4 +101,15 @@ int *graph_loops(const Graph *graph)
             loop[i] = loop[n->in[j]->id];
     }
     return loop;
+}
+
+int64_t *graph_loop_lengths(const Graph *graph)
+{
+    int64_t *length = arena_alloc(graph->arena, ((size_t)graph->loops + 1) * sizeof *length);
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i];
+        if (node_enters_loop(n) || node_leaves_loop(n))
+            length[n->attr[0].at[0]] = n->attr[0].at[1];
+    }
+    return length;
 }

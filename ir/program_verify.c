@@ -135,6 +135,9 @@ static const char *call_fault(const Program *program, int place)
     const Kernel *kernel = program->kernel.at[call->kernel];
     if ((kernel->buffer.count && !call->buffer) || (kernel->arguments > 1 && !call->argument))
         return arena_printf(arena, "call %d of %s lacks its buffers or arguments", place, kernel->name);
+    if (call->step < 0 || call->step >= kernel->arguments)
+        return arena_printf(arena, "call %d of %s: there is no argument %d for the step", place, kernel->name,
+                            call->step);
     for (int i = 0; i < kernel->buffer.count; i++) {
         int id = call->buffer[i];
         if (id < 0 || id >= program->buffer.count)
@@ -220,6 +223,25 @@ static const char *phase_fault(const Program *program, int phase)
     return fault;
 }
 
+/* What lives beyond a loop in which it is used lives throughout it: its place may not serve another in a later step. */
+static const char *loop_lives_fault(const Program *program, const ProgramLoop *l)
+{
+    int last = l->first + l->count - 1;
+    for (int i = l->first; i <= last; i++) {
+        const Call *call = &program->call.at[i];
+        for (int k = 0; k < program->kernel.at[call->kernel]->buffer.count; k++) {
+            const Buffer *b = &program->buffer.at[call->buffer[k]];
+            bool beyond = b->first < l->first || b->last > last;
+            if (beyond && (b->first > l->first || b->last < last))
+                return arena_printf(
+                    program->arena,
+                    "buffer '%s' lives from call %d to %d, which cuts the loop of calls %d to %d", b->name,
+                    b->first, b->last, l->first, last);
+        }
+    }
+    return NULL;
+}
+
 /* Loops are runs of calls, in order, each within a phase. */
 static const char *call_loops_fault(const Program *program)
 {
@@ -234,6 +256,9 @@ static const char *call_loops_fault(const Program *program)
             return arena_printf(program->arena, "loop %d, of calls %d to %d, is no run within a phase", i,
                                 l->first, l->first + l->count - 1);
         end = l->first + l->count;
+        const char *fault = loop_lives_fault(program, l);
+        if (fault)
+            return fault;
     }
     return NULL;
 }
@@ -259,14 +284,14 @@ const char *program_fault(const Program *program)
 
     const char *fault = kernels_fault(program);
     if (!fault)
-        fault = call_loops_fault(program);
-    if (!fault)
         fault = buffers_fault(program);
     for (int i = 0; i < program->call.count && !fault; i++) {
         fault = call_fault(program, i);
         if (!fault)
             fault = alias_fault(program, i);
     }
+    if (!fault)
+        fault = call_loops_fault(program);
     for (int p = 0; p < PHASE_COUNT && !fault; p++)
         fault = phase_fault(program, p);
     return fault;

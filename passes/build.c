@@ -373,15 +373,6 @@ static void take_arguments(Compilation *c, const Compute *compute, Call *call)
         }
 }
 
-static int64_t loop_length(const Graph *graph, int loop)
-{
-    for (int i = 0; i < graph->node.count; i++)
-        if ((node_enters_loop(graph->node.at[i]) || node_leaves_loop(graph->node.at[i])) &&
-            graph->node.at[i]->attr[0].at[0] == loop)
-            return graph->node.at[i]->attr[0].at[1];
-    return 1;
-}
-
 /* Computes of one loop lie side by side. */
 static void find_loops(Compilation *c)
 {
@@ -393,7 +384,7 @@ static void find_loops(Compilation *c)
             c->program->loop.at[c->program->loop.count - 1].count++;
             continue;
         }
-        ProgramLoop loop = {i, 1, loop_length(c->model->phase[compute->phase], compute->loop)};
+        ProgramLoop loop = {i, 1, c->steps[compute->phase][compute->loop]};
         list_add(c->arena, &c->program->loop, loop);
     }
 }

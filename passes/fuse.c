@@ -31,7 +31,7 @@ typedef struct Fuser {
     int *users;           /* by id */
     bool *tail;           /* by id: of a contraction */
     const int *loop;      /* by id: the loop it is in */
-    const double *length; /* of each loop */
+    const int64_t *steps; /* of each loop */
 } Fuser;
 
 static double elements(const Fuser *f, const Node *n)
@@ -94,8 +94,9 @@ static void add_user(Fuser *f, Node *user, Node *operand)
     if (p->place == PLACE_MEMORY)
         via = (Home){user, user, false, true, 1};
     via.times *= reads_of(f, user, operand);
-    if (f->loop[user->id] && !f->loop[operand->id] && user->op != OP_CARRY)
-        via.times *= f->length[f->loop[user->id]];
+    bool once = user->op == OP_CARRY; /* reads its first value before the loop */
+    if (f->loop[user->id] && !f->loop[operand->id] && !once)
+        via.times *= (double)f->steps[f->loop[user->id]];
     via.transparent &= is_transparent(user);
     if (op_info[user->op].class != OP_CLASS_MAP)
         via.view = user;
@@ -230,18 +231,18 @@ static void place_node(Fuser *f, Node *n)
     }
 }
 
-/* What a loop keeps from step to step, or of all steps. */
+/* What a loop keeps from step to step, or of all steps. The latter is written to its STACK at once, by the kernel that makes
+   it; what has several is copied to the others, and so is a state, which changes. */
 static void place_loops(Fuser *f)
 {
-    double *length = arena_alloc(f->c->arena, ((size_t)f->graph->loops + 1) * sizeof *length);
     f->loop = graph_loops(f->graph);
-    f->length = length;
     for (int i = 0; i < f->graph->node.count; i++) {
-        const Node *n = f->graph->node.at[i];
-        if (node_enters_loop(n) || node_leaves_loop(n))
-            length[n->attr[0].at[0]] = (double)n->attr[0].at[1];
-        if (n->op == OP_STACK && f->place[i].live && n->in[0]->op != OP_CARRY && f->loop[n->in[0]->id])
-            in_memory(f, n->in[0], "it is kept of every step");
+        Node *n = f->graph->node.at[i], *of = n->in[0];
+        if (n->op != OP_STACK || !f->place[i].live || of->op == OP_CARRY || !f->loop[of->id])
+            continue;
+        in_memory(f, of, "it is kept of every step");
+        if (!f->place[of->id].stack)
+            f->place[of->id].stack = n;
     }
     for (int i = 0; i < f->graph->carry.count; i++)
         if (f->place[f->graph->carry.at[i].state->id].live)
@@ -266,6 +267,7 @@ static void fuse_phase(Compilation *c, int phase)
             f.users[graph->node.at[i]->in[j]->id]++;
     }
     mark_tails(&f);
+    f.steps = c->steps[phase] = graph_loop_lengths(graph);
     place_loops(&f);
     for (int i = 0; i < graph->result.count; i++)
         in_memory(&f, graph->result.at[i].node, "it is a result");

@@ -76,9 +76,44 @@ static double count_flops(const Compilation *c, const Expr *e)
     return expr_flops(e, seen, e->id + 1);
 }
 
+typedef struct StepAccess {
+    const Compute *compute;
+    int buffer;
+} StepAccess;
+
+static Visit step_visitor(Expr *e, void *context)
+{
+    const Compute *compute = context;
+    bool is_step =
+        e->kind == EXPR_ARGUMENT && e->index && compute->argument.at[e->index - 1] == ARGUMENT_STEP;
+    return is_step ? VISIT_STOP : VISIT_DEEPER;
+}
+
+static Visit access_visitor(Expr *e, void *context)
+{
+    const StepAccess *a = context;
+    bool stepped = e->kind == EXPR_LOAD && e->index == a->buffer &&
+                   !expr_visit(a->compute->pool, e->arg[0], step_visitor, (void *)a->compute);
+    return stepped ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Whether a kernel of a loop sees only the present step's element of a buffer. */
+static bool is_stepped(const Compute *c, int buffer)
+{
+    StepAccess access = {c, buffer};
+    for (int i = 0; i < c->store.count; i++) {
+        const ComputeStore *s = &c->store.at[i];
+        if ((s->buffer == buffer && !expr_visit(c->pool, s->at, step_visitor, (void *)c)) ||
+            !expr_visit(c->pool, s->value, access_visitor, &access))
+            return true;
+    }
+    return false;
+}
+
 static void estimate(const Compilation *c, Compute *compute)
 {
     double outer = 1, inner = 1;
+    int64_t steps = c->steps[compute->phase][compute->loop];
     for (int a = 0; a < compute->axis.count; a++) {
         double extent = (double)size_at(compute->axis.at[a].extent, c->model->batch);
         if (compute->axis.at[a].dynamic) /* a shard's share */
@@ -89,9 +124,11 @@ static void estimate(const Compilation *c, Compute *compute)
         compute->flops += outer * count_flops(c, compute->store.at[i].value);
     if (compute->reduce)
         compute->flops += outer * inner * (1 + count_flops(c, compute->reduce->arg[0]));
-    for (int i = 0; i < compute->buffer.count; i++)
-        compute->bytes +=
-            (double)type_bytes(&c->program->buffer.at[compute->buffer.at[i].id].type, c->model->batch);
+    for (int i = 0; i < compute->buffer.count; i++) {
+        const Type *type = &c->program->buffer.at[compute->buffer.at[i].id].type;
+        double bytes = (double)type_bytes(type, c->model->batch);
+        compute->bytes += compute->loop && is_stepped(compute, i) ? bytes / (double)steps : bytes;
+    }
 }
 
 static void lower_root(Compilation *c, int phase, const Node *root, int loop)
@@ -146,16 +183,6 @@ Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, 
     return compute;
 }
 
-/* What a STACK keeps is written to it at once, by the kernel that makes it, where that has the place to itself. */
-static void place_in_stacks(const Graph *graph, NodePlace *place, const int *loop)
-{
-    for (int i = 0; i < graph->node.count; i++) {
-        const Node *n = graph->node.at[i], *of = n->in[0];
-        if (n->op == OP_STACK && place[i].live && of->op != OP_CARRY && loop[of->id] && !place[of->id].stack)
-            place[of->id].stack = n;
-    }
-}
-
 typedef LIST(const Node *) Nodes;
 
 /* By node id: its STACKs. */
@@ -190,7 +217,6 @@ static void lower_phase(Compilation *c, int phase)
     out->first = c->compute.count;
     adopt_layouts(c, graph, c->place[phase]);
     const int *loop = graph_loops(graph);
-    place_in_stacks(graph, c->place[phase], loop);
     const Nodes *stacks = find_stacks(c, graph, c->place[phase]);
     for (int i = 0; i < graph->node.count; i++) {
         const Node *n = graph->node.at[i];

@@ -32,10 +32,11 @@ typedef struct Compilation {
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
     ReaderMemos *memos[PHASE_COUNT];
-    int *buffer_of_variable; /* by variable id, in program->buffer */
-    LIST(Compute *) compute; /* all phases, in the order of calls */
-    LIST(Schedule) schedule; /* one a compute */
-    int *same;               /* by compute: the first equal one; only that is built */
+    const int64_t *steps[PHASE_COUNT]; /* by loop number: how many it has */
+    int *buffer_of_variable;           /* by variable id, in program->buffer */
+    LIST(Compute *) compute;           /* all phases, in the order of calls */
+    LIST(Schedule) schedule;           /* one a compute */
+    int *same;                         /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
 } Compilation;

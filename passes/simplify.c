@@ -172,16 +172,15 @@ static Type stacked(const Type *type, const Node *stack)
     return all;
 }
 
-/* What is stacked step by step, if it is there without a loop: a sequence that was taken apart, seen in another shape; or
-   the same in all steps. NULL if it is not. */
+/* What is stacked step by step, if it is there without a loop: a sequence that was taken apart, seen in another shape. NULL
+   if it is not. */
 static Node *stack_of(Rewrite *r, const Node *n, const Node *stack)
 {
-    const Node *in = n->in[0];
     if (is_step_of(n, stack))
         return n->in[0];
     if (n->op != OP_TRANSPOSE && n->op != OP_RESHAPE)
         return NULL;
-    Node *all = stack_of(r, in, stack);
+    Node *all = stack_of(r, n->in[0], stack);
     if (!all)
         return NULL;
     if (n->op == OP_RESHAPE)

@@ -17,7 +17,8 @@
      kernel "conv1_3" items OUTER COUNT^POWER DIVISOR flops F bytes B
      phase "step" FIRST COUNT                                        (init … predict; absent ones too)
      result KIND "loss" BUFFER                                       (0 or more after each; loss metric output)
-     call KERNEL "conv1" buffers N BUFFER… [arguments N VALUE…]      (all calls, in the order of the phases)
+     call KERNEL "conv1" buffers N BUFFER… [arguments N VALUE…] [step N] [loop CALLS STEPS]
+                                                                     (all calls, in the order of the phases)
      end
 
    Buffers, kernels and calls are numbered from 0 in the order of their lines (so a `field` may name a later
@@ -27,7 +28,9 @@
    innermost; checkpoints, data and results are in logical order. OFFSET is in bytes in one arena, valid for
    batches up to the model line's; for a larger batch the runtime plans anew by plan_memory(). `of` names a
    slot's parameter. A kernel has items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and
-   bytes at the model line's batch.
+   bytes at the model line's batch. `loop` begins a loop: CALLS calls, from this one on and within its phase, are
+   made STEPS times, one round after the other; the N-th argument, from 1, of a call with `step` is the round,
+   from 0. Loops do not nest.
 
    What the runtime writes before a step: the fields; step, from 1; epoch, from 0; epochs; progress = (step -
    1) / (epochs · steps of an epoch); once, seed (low and high half) and the options. `finish` runs with the

@@ -171,6 +171,14 @@ static const struct {
     {"buffers 2 18 19", "buffers 2000000000 18 19", "expected a number in range"},
     {"buffers 2 18 19", "buffers 3 18 19", "expected a number in range"},
     {"arguments 1 7", "arguments 2 7", "expected a number in range"},
+    {"arguments 1 7", "arguments 1 7 step 2", "expected a number in range"},
+    {"arguments 1 7", "arguments 1 7 step 0", "expected a number in range"},
+    {"arguments 1 7", "arguments 1 7 loop 0 3", "expected a number in range"},
+    {"arguments 1 7", "arguments 1 7 loop 2 0", "expected a number in range"},
+    {"arguments 1 7", "arguments 1 7 loop 3 3", "a loop beyond the end of its phase: 'learn'"},
+    {"arguments 1 7\ncall 3 \"move\" buffers 6 0 1 3 12 10 14 arguments 0",
+     "arguments 1 7 loop 2 3\ncall 3 \"move\" buffers 6 0 1 3 12 10 14 arguments 0 loop 1 2",
+     "a loop in a loop: 'move'"},
     {"end\n", "", "expected 'end'"},
     {"end\n", "end\nmore\n", "text after the end"},
     {"end\n", "end", "expected the line's end"},
@@ -185,6 +193,26 @@ static char *changed(int i)
     sprintf(text, "%.*s%s%s", (int)(at - toy), toy, change[i].to, at + strlen(change[i].from));
     return text;
 }
+
+/* All calls of a loop know how often they are made, and their own step's argument. */
+START_TEST(loops_are_read)
+{
+    const char *from = "arguments 1 7\n", *at = strstr(toy, from);
+    char text[sizeof toy + 100];
+    snprintf(text, sizeof text, "%.*sarguments 1 7 step 1 loop 2 30\n%s", (int)(at - toy), toy,
+             at + strlen(from));
+    ck_assert_msg(parse(text), "%s", fault.text);
+    const DescribedCall *call = d.call;
+    ck_assert_int_eq(call[2].step, 1);
+    ck_assert_int_eq(call[2].loop_calls, 2);
+    ck_assert_int_eq(call[1].steps, 1);
+    ck_assert_int_eq(call[2].steps, 30);
+    ck_assert_int_eq(call[3].steps, 30);
+    ck_assert_int_eq(call[3].loop_calls, 0);
+    ck_assert_int_eq(call[4].steps, 1);
+    description_free(&d);
+}
+END_TEST
 
 START_TEST(every_broken_rule_is_named)
 {
@@ -230,6 +258,7 @@ int main(void)
     tcase_add_test(cases, a_packed_text_is_unpacked);
     tcase_add_test(cases, a_damaged_packed_text_is_refused);
     tcase_add_test(cases, needs_are_found_without_parsing);
+    tcase_add_test(cases, loops_are_read);
     tcase_add_loop_test(cases, every_broken_rule_is_named, 0, CHANGES);
     tcase_add_test(cases, damaged_texts_do_no_harm);
     suite_add_tcase(suite, cases);

@@ -407,6 +407,12 @@ END_TEST
 #define STEP HEAD VARIABLES "phase step\n" /* the nodes begin in line 7 */
 #define TRAINING HEAD VARIABLES "training \"t\" batch 1 epochs 1 seed 0 patience 0"
 
+#define LOOP                                                                                                 \
+    HEAD "variable input \"x\" f32[3, 2]\nphase step\n%0 = variable \"x\" : f32[3, 2]\n"                     \
+         "%1 = const 0.0 : f32[]\n%2 = broadcast(%1) : f32[2]\n" /* the next node is in line 8 */
+#define CARRY_0 LOOP "%3 = carry(%2) loop=[1, 3] index=[0] : f32[2]\n"
+#define CARRIED CARRY_0 "%4 = step(%0) loop=[1, 3] reverse=[0] : f32[2]\n%5 = add(%3, %4) : f32[2]\n"
+
 #define CONV                                                                                                 \
     HEAD "variable input \"x\" f32[batch, 2, 3, 8, 9]\nvariable input \"s\" f32[]\nphase step\n"             \
          "%0 = variable \"x\" : f32[batch, 2, 3, 8, 9]\n%1 = conv_weight_gradient(%0, %0) "
@@ -488,6 +494,38 @@ static const struct {
     {HEAD "phase train\n", "3:7: error: expected the name of a phase"},
     {HEAD "phase step\nphase step\n", "4:1: error: phase step comes after phase step"},
     {HEAD "phase step\nphase init\n", "4:1: error: phase step comes after phase init"},
+    {LOOP "carry %2 = %1\nend\n", "8:1: error: %2 is no carry"},
+    {LOOP "carry %3 = %1\nend\n", "8:7: error: %3 is no node before this one"},
+    {CARRY_0 "carry %3 %1\nend\n", "9:10: error: expected '='"},
+    {CARRY_0 "carry %3 = %1\nend\n", "9:1: error: carry %3 and its next value %1 have different types"},
+    {CARRY_0 "carry %3 = %3\ncarry %3 = %3\nend\n", "10:1: error: carry %3 has two next values"},
+    {CARRY_0 "end\n", "1:1: error: step: carry %3 has no next value"},
+    {LOOP "%3 = carry(%2) loop=[0, 3] index=[0] : f32[2]\n",
+     "8:1: error: carry: a loop has a number and a length"},
+    {LOOP "%3 = carry(%2) loop=[1] index=[0] : f32[2]\n",
+     "8:1: error: carry: a loop has a number and a length"},
+    {LOOP "%3 = last(%2) loop=[1, 3] : f32[2]\n", "8:1: error: last: of a carry, not of broadcast"},
+    {LOOP "%3 = carry(%2) loop=[2000000000, 3] index=[0] : f32[2]\ncarry %3 = %3\nend\n",
+     "1:1: error: step: loop 2000000000 has too high a number: there are only 4 nodes"},
+    {CARRIED "carry %3 = %5\nresult output \"y\" = %5\nend\n",
+     "1:1: error: step: result 'y' is inside a loop"},
+    {CARRIED "%6 = carry(%5) loop=[1, 3] index=[1] : f32[2]\ncarry %3 = %5\ncarry %6 = %6\nend\n",
+     "1:1: error: step: %6 is outside of loops, but reads %5 of loop 1"},
+    {CARRIED "%6 = carry(%2) loop=[2, 3] index=[0] : f32[2]\n%7 = add(%5, %6) : f32[2]\n"
+             "carry %3 = %5\ncarry %6 = %6\nend\n",
+     "1:1: error: step: %7 reads %6 of loop 2, and is not in it"},
+    {CARRIED "%6 = carry(%2) loop=[2, 3] index=[0] : f32[2]\ncarry %3 = %5\ncarry %6 = %5\nend\n",
+     "1:1: error: step: carry %6: its next value %5 is in another loop"},
+    {CARRIED "%6 = stack(%5) loop=[2, 3] reverse=[0] : f32[3, 2]\ncarry %3 = %5\nend\n",
+     "1:1: error: step: %6 reads %5 of loop 1, and is not in it"},
+    {CARRIED "%6 = last(%3) loop=[1, 3] : f32[2]\n%7 = neg(%5) : f32[2]\ncarry %3 = %7\nend\n",
+     "1:1: error: step: %7 is in loop 1, after what leaves it"},
+    {HEAD "variable input \"x\" f32[3, 2]\nvariable metric \"m\" f32[2]\nphase step\n%0 = variable \"x\" : "
+          "f32[3, 2]\n"
+          "%1 = step(%0) loop=[1, 3] reverse=[0] : f32[2]\nassign \"m\" = %1\nend\n",
+     "1:1: error: step: 'm' is set inside a loop"},
+    {CARRIED "%6 = stack(%5) loop=[1, 4] reverse=[0] : f32[4, 2]\ncarry %3 = %5\nend\n",
+     "1:1: error: step: %6 gives loop 1 another length"},
     {STEP "node\n", "7:1: error: expected a node, 'carry', 'result', 'assign', 'phase' or 'end'"},
     {STEP "%1 = const 1 : f32[]\n", "7:1: error: the next node is %0"},
     {STEP "%x = const 1 : f32[]\n", "7:2: error: expected an integer"},

@@ -214,6 +214,21 @@ static void read_before_written(Program *p)
 static void written_input(Program *p) { p->call.at[3].buffer[0] = X; }
 static void predict_writes(Program *p) { p->call.at[5].buffer[0] = SLOT; }
 
+static void add_loop(Program *p, int first, int count, int64_t length)
+{
+    list_add(p->arena, &p->loop, ((ProgramLoop){first, count, length}));
+}
+static void loop_over_phases(Program *p) { add_loop(p, 1, 2, 3); }
+static void loop_of_nothing(Program *p) { add_loop(p, 2, 0, 3); }
+static void loop_of_no_steps(Program *p) { add_loop(p, 2, 2, 0); }
+static void loops_in_loops(Program *p)
+{
+    add_loop(p, 2, 3, 3);
+    add_loop(p, 3, 1, 3);
+}
+static void life_cut_by_loop(Program *p) { add_loop(p, 2, 2, 5); }
+static void no_such_step(Program *p) { p->call.at[2].step = 7; }
+
 static void unnamed_result(Program *p) { p->phase[PHASE_STEP].result.at[0].name = NULL; }
 static void result_without_buffer(Program *p) { p->phase[PHASE_STEP].result.at[0].buffer = -1; }
 static void transient_result(Program *p) { p->phase[PHASE_STEP].result.at[0].buffer = HIDDEN; }
@@ -227,6 +242,12 @@ static const Plant plants[] = {
     {"the phases have 6 calls, the program 5", fewer_calls},
     {"kernel scale_2: its items run along i4, which is no axis", broken_kernel},
     {"two kernels are named 'fill_1'", two_kernels},
+    {"loop 0, of calls 1 to 2, is no run within a phase", loop_over_phases},
+    {"loop 0, of calls 2 to 1, is no run within a phase", loop_of_nothing},
+    {"loop 0, of calls 2 to 3, is no run within a phase", loop_of_no_steps},
+    {"loop 1, of calls 3 to 3, is no run within a phase", loops_in_loops},
+    {"buffer 'loss' lives from call 3 to 4, which cuts the loop of calls 2 to 3", life_cut_by_loop},
+    {"call 2 of scale_2: there is no argument 7 for the step", no_such_step},
     {"buffer 4 has no name", unnamed_buffer},
     {"buffer 'head' has no kind", kindless_buffer},
     {"buffer 'head' has no type, or one that is too large", typeless_buffer},
