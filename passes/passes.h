@@ -25,6 +25,12 @@ typedef struct NodePlace {
 
 typedef struct ReaderMemos ReaderMemos; /* reader.c */
 
+typedef enum {
+    WINOGRAD_AUTO,
+    WINOGRAD_ALWAYS,
+    WINOGRAD_NEVER
+} WinogradUse; /* ALWAYS: where it is possible */
+
 typedef struct Compilation {
     Arena *arena;
     Diagnostics *diag;
@@ -39,6 +45,7 @@ typedef struct Compilation {
     int *same;                         /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
+    WinogradUse winograd;
 } Compilation;
 
 typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
@@ -61,6 +68,7 @@ typedef struct PipelineOptions {
     bool verify; /* every IR after every pass */
     bool time;   /* a table of times on dump_to */
     bool reference;
+    WinogradUse winograd;
     int64_t batch; /* plan for this batch; 0: the model's */
 } PipelineOptions;
 
