@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-const char *const phase_name[PHASE_COUNT] = {"init", "step", "test", "finish", "predict"};
+const char *const phase_name[PHASE_COUNT] = {"init", "step", "test", "finish", "prepare", "predict"};
 
 Model *model_new(Arena *arena, const char *name)
 {

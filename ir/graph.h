@@ -58,6 +58,7 @@ typedef enum VariableKind {
     VARIABLE_INPUT, /* a field of a data source, or an input of the net: set by the runtime before a phase */
     VARIABLE_SCALAR, /* set by the runtime: step epoch epochs progress (f32), seed (u32[2]), and option.NAME (f32, NaN
                         unless given on the command line) */
+    VARIABLE_PREPARED, /* set by phase `prepare`, for phase `predict`: what is made of parameters alone */
 } VariableKind;
 
 struct Variable {
@@ -106,7 +107,15 @@ struct Graph {
 /* The phases of a program. init: initialisers → parameters and states. step: one training step. test: one batch of
    an evaluation, adding to METRIC variables. finish: METRIC variables → loss and metrics of the whole split, run with
    batch = number of samples. predict: inputs → the net's outputs. An absent phase has no nodes. */
-typedef enum { PHASE_INIT, PHASE_STEP, PHASE_TEST, PHASE_FINISH, PHASE_PREDICT, PHASE_COUNT } Phase;
+typedef enum {
+    PHASE_INIT,
+    PHASE_STEP,
+    PHASE_TEST,
+    PHASE_FINISH,
+    PHASE_PREPARE,
+    PHASE_PREDICT,
+    PHASE_COUNT
+} Phase;
 extern const char *const phase_name[PHASE_COUNT];
 
 typedef struct Field { /* `train`'s data: one field of a source, in the source's order */

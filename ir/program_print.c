@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
-static const char *const buffer_kind_name[] = {
-    [BUFFER_VARIABLE] = "variable", [BUFFER_RESULT] = "result", [BUFFER_TRANSIENT] = "transient"};
+static const char *const buffer_kind_name[] = {[BUFFER_VARIABLE] = "variable",
+                                               [BUFFER_PREPARED] = "prepared",
+                                               [BUFFER_RESULT] = "result",
+                                               [BUFFER_TRANSIENT] = "transient"};
 
 /* ---- kernels and calls --------------------------------------------------------------------------------- */
 

@@ -25,7 +25,8 @@ static void add_variables(Compilation *c)
     c->buffer_of_variable = arena_alloc(c->arena, ((size_t)c->model->variable.count + 1) * sizeof(int));
     for (int i = 0; i < c->model->variable.count; i++) {
         Variable *v = c->model->variable.at[i];
-        c->buffer_of_variable[i] = add_buffer(c, BUFFER_VARIABLE, v->name, v->type, axes, v);
+        BufferKind kind = v->kind == VARIABLE_PREPARED ? BUFFER_PREPARED : BUFFER_VARIABLE;
+        c->buffer_of_variable[i] = add_buffer(c, kind, v->name, v->type, axes, v);
     }
     for (int p = 0; p < PHASE_COUNT; p++)
         for (int i = 0; i < c->model->phase[p]->node.count; i++) {
