@@ -13,11 +13,15 @@ typedef enum {
     BUFFER_TRANSIENT
 } BufferKind;
 
+enum { PANEL = 16 }; /* elements, on every CPU: layouts never depend on the target */
+
 typedef struct Buffer {
     BufferKind kind;
     const char *name;
     Type type;          /* logical */
     int axes[MAX_RANK]; /* layout: logical axes from the outermost in memory to the innermost */
+    int panel;          /* if not 0, the innermost axis is cut into panels of PANEL elements, whose number stands at place
+                           panel - 1 of the order; its extent is whole panels */
     Variable *variable; /* VARIABLE, PREPARED */
     int first, last;    /* calls, in the program's order of all phases */
     int64_t offset;     /* bytes in the arena, at the planned batch */

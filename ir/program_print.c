@@ -85,11 +85,11 @@ static void print_layout(Text *text, const Buffer *buffer)
     bool rows = true;
     for (int d = 0; d < buffer->type.rank; d++)
         rows &= buffer->axes[d] == d;
-    if (rows)
+    if (rows && !buffer->panel)
         return;
     text_add(text, " as");
     for (int d = 0; d < buffer->type.rank; d++)
-        text_printf(text, " %d", buffer->axes[d]);
+        text_printf(text, "%s %d", buffer->panel == d + 1 ? " panel" : "", buffer->axes[d]);
 }
 
 static void print_buffer(Text *text, const Program *program, const Buffer *buffer)

@@ -87,6 +87,11 @@ static const char *buffer_fault(const Program *program, int place)
     if (!is_permutation(b->axes, b->type.rank))
         return arena_printf(arena, "buffer '%s': its layout is no permutation of %d axes", b->name,
                             b->type.rank);
+    if (b->panel &&
+        (b->panel < 0 || b->panel > b->type.rank || b->type.dim[b->axes[b->type.rank - 1]].power ||
+         b->type.dim[b->axes[b->type.rank - 1]].count % PANEL || b->kind == BUFFER_VARIABLE ||
+         b->kind == BUFFER_RESULT))
+        return arena_printf(arena, "buffer '%s' has panels that do not fit", b->name);
     if (b->kind != BUFFER_VARIABLE && b->kind != BUFFER_PREPARED)
         return v ? arena_printf(arena, "buffer '%s' is no variable's, but has one", b->name) : NULL;
     if (!v || v->id < 0 || v->id >= program->model->variable.count || program->model->variable.at[v->id] != v)

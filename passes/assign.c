@@ -169,19 +169,15 @@ static Compute *copy_compute(Compilation *c, int phase, int loop, int from, int 
                       .pool = exprs_new(c->arena),
                       .phase = phase,
                       .loop = loop};
-    Expr *at[MAX_RANK];
-    for (int i = 0; i < type->rank; i++) {
-        list_add(c->arena, &copy->axis, ((ComputeAxis){type->dim[target->axes[i]], NULL}));
-        expr_set_extent(copy->pool, i, type->dim[target->axes[i]]);
-        at[target->axes[i]] = expr_axis(copy->pool, i);
-    }
-    copy->outputs = type->rank;
+    Expr *at[MAX_RANK] = {0};
+    layout_loops(c->arena, copy, type, target->axes, target->panel, at);
     int read = compute_buffer(c, copy, from, type->dtype), write = compute_buffer(c, copy, to, type->dtype);
     copy->buffer.at[read].read = copy->buffer.at[write].written = true;
-    Expr *value = expr_load(copy->pool, type->dtype, read, layout_address(copy->pool, type, source->axes, at),
-                            NULL, NULL);
-    list_add(c->arena, &copy->store,
-             ((ComputeStore){write, layout_address(copy->pool, type, target->axes, at), value}));
+    Expr *value = expr_load(copy->pool, type->dtype, read,
+                            layout_address(copy->pool, type, source->axes, source->panel, at), NULL, NULL);
+    list_add(
+        c->arena, &copy->store,
+        ((ComputeStore){write, layout_address(copy->pool, type, target->axes, target->panel, at), value}));
     copy->bytes = 2.0 * (double)type_bytes(type, c->model->batch);
     return copy;
 }

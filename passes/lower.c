@@ -36,6 +36,7 @@ static void add_variables(Compilation *c)
                 continue;
             place->buffer = c->buffer_of_variable[n->variable->id];
             memcpy(c->program->buffer.at[place->buffer].axes, place->axes, sizeof place->axes);
+            c->program->buffer.at[place->buffer].panel = place->panel;
         }
 }
 
@@ -46,8 +47,10 @@ static void adopt_layouts(Compilation *c, const Graph *graph, const NodePlace *p
     for (int i = 0; i < graph->assign.count; i++) {
         const Assign *a = &graph->assign.at[i];
         Buffer *b = &c->program->buffer.at[c->buffer_of_variable[a->variable->id]];
-        if (a->node->op != OP_VARIABLE)
-            memcpy(b->axes, place[a->node->id].axes, sizeof b->axes);
+        if (a->node->op == OP_VARIABLE)
+            continue;
+        memcpy(b->axes, place[a->node->id].axes, sizeof b->axes);
+        b->panel = place[a->node->id].panel;
     }
 }
 
@@ -175,12 +178,10 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
                          .phase = phase,
                          .loop = loop};
     Reader reader = reader_new(c, phase, compute);
-    Expr *at[MAX_RANK], *index[MAX_RANK];
-    for (int i = 0; i < shape->type.rank; i++)
-        at[order[i]] = root->op == OP_STACK && order[i] == 0
-                           ? step_index(&reader.definer, root) /* one element of it */
-                           : reduce_axis(&reader.definer, shape->type.dim[order[i]]);
-    compute->outputs = compute->axis.count;
+    Expr *at[MAX_RANK] = {0}, *index[MAX_RANK];
+    if (root->op == OP_STACK) /* one element of it */
+        at[0] = step_index(&reader.definer, root);
+    layout_loops(c->arena, compute, &shape->type, order, shape == root ? place->panel : 0, at);
     memcpy(index, at, sizeof index);
     if (shape != root)
         index_upwards(compute->pool, c, phase, root, shape, at, index);
@@ -203,14 +204,12 @@ Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, 
                          .phase = phase,
                          .loop = loop};
     Reader reader = reader_new(c, phase, compute);
-    Expr *at[MAX_RANK];
-    for (int i = 0; i < node->type.rank; i++)
-        at[target->axes[i]] = reduce_axis(&reader.definer, node->type.dim[target->axes[i]]);
-    compute->outputs = compute->axis.count;
+    Expr *at[MAX_RANK] = {0};
+    layout_loops(c->arena, compute, &node->type, target->axes, target->panel, at);
     Expr *value = reader_define(&reader, NULL, node, at);
     int buffer = compute_buffer(c, compute, to, node->type.dtype);
     compute->buffer.at[buffer].written = true;
-    Expr *address = layout_address(compute->pool, &node->type, target->axes, at);
+    Expr *address = layout_address(compute->pool, &node->type, target->axes, target->panel, at);
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     estimate(c, compute);
     return compute;
@@ -240,6 +239,7 @@ static bool take_buffer(Compilation *c, int phase, const Node *n)
     const NodePlace *layout = &c->place[phase][whole->id];
     place->buffer = add_buffer(c, BUFFER_TRANSIENT, n->name ? n->name : op_info[n->op].name, whole->type,
                                layout->axes, NULL);
+    c->program->buffer.at[place->buffer].panel = layout->panel;
     return true;
 }
 

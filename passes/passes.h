@@ -17,6 +17,7 @@ typedef struct NodePlace {
     Node *root;    /* MEMORY: the node whose kernel stores it (itself, or a later one it was merged into) */
     Node *reducer; /* of a root: the contraction or reduction inlined into its kernel, or NULL */
     int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first; of reducers the order of loops */
+    int panel;          /* MEMORY: see Buffer */
     int buffer;         /* MEMORY: in program->buffer, once lowered */
     const Node
         *stack; /* MEMORY: it lives in the element of this STACK that is of the present step; or NULL */

@@ -6,7 +6,10 @@
 
 #include <assert.h>
 
-enum { MOST_GROWTH = 8 }; /* elements for each of the parameters */
+enum {
+    MOST_GROWTH = 8, /* elements for each of the parameters */
+    LARGE = 1 << 15  /* elements: the size of a first cache */
+};
 
 typedef struct Preparer {
     const Graph *predict;
@@ -60,6 +63,17 @@ static bool is_worth_moving(const Preparer *p, const Node *n)
            elements_of(n) <= MOST_GROWTH * p->source[n->id];
 }
 
+/* Large weights, of which a product reads narrow columns: a copy that lies in panels of them is read in one stream. */
+static bool is_better_in_panels(const Preparer *p, const Node *n)
+{
+    const Node *w = n->in[1];
+    if ((n->op != OP_CONV && n->op != OP_MATMUL) || !p->constant[w->id] || elements_of(w) < LARGE)
+        return false;
+    Size width = n->op == OP_CONV ? w->type.dim[1] : w->type.dim[w->type.rank - 1];
+    return (n->op == OP_MATMUL || size_is_one(w->type.dim[0])) && width.count % PANEL == 0 &&
+           width.count > PANEL;
+}
+
 /* Backwards, so that all users of a node are known: needed[i] says that one of them is computed in `predict`. */
 static bool choose(Preparer *p, Arena *arena)
 {
@@ -75,9 +89,11 @@ static bool choose(Preparer *p, Arena *arena)
         const Node *n = g->node.at[i];
         if (!live[i])
             continue;
-        p->moved[i] = needed[i] && !result[i] && p->constant[i] && is_worth_moving(p, n);
+        p->moved[i] |= needed[i] && !result[i] && p->constant[i] && is_worth_moving(p, n);
         p->below[i] |= p->moved[i];
         any |= p->moved[i];
+        if (needed[i] && !p->moved[i] && is_better_in_panels(p, n))
+            p->moved[n->in[1]->id] = true;
         for (int k = 0; k < op_info[n->op].inputs; k++) {
             needed[n->in[k]->id] |= needed[i] && !p->moved[i];
             p->below[n->in[k]->id] |= p->below[i];
