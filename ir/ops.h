@@ -27,6 +27,9 @@ typedef struct OpRule {
 } OpRule;
 extern const OpRule op_rule[OP_COUNT];
 
+/* The attribute that the definition makes a constant of the call, not of the kernel; NULL if it has none. */
+const int64_t *op_argument(const Node *node);
+
 bool axes_valid(const Ints *axes, int rank); /* distinct axes of a tensor of that rank */
 
 /* infer functions end in `return refuse("conv: kernel …", …)`. */

@@ -1,5 +1,6 @@
 /* Each kernel's nodes become one Compute: the root's definition, with inline nodes in it, over axes in the
    order in which the result lies in memory. */
+#include "form.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
@@ -131,16 +132,19 @@ static void estimate(const Compilation *c, Compute *compute)
     }
 }
 
-static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+/* The node in whose loops a root is computed. */
+static const Node *shape_of(const NodePlace *place, const Node *root)
+{
+    return place->reducer ? place->reducer : root;
+}
+
+static Compute *lower_form(Compilation *c, int phase, const Node *root, int loop)
 {
     const NodePlace *place = &c->place[phase][root->id];
-    const Node *shape = place->reducer ? place->reducer : root;
+    const Node *shape = shape_of(place, root);
     const int *order = c->place[phase][shape->id].axes;
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = kernel_name(c, root, place->reducer),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
     Reader reader = reader_new(c, phase, compute);
     Expr *at[MAX_RANK], *index[MAX_RANK];
     for (int i = 0; i < shape->type.rank; i++)
@@ -158,7 +162,33 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     compute->reduce = expr_find_reduce(value);
     estimate(c, compute);
-    list_add(c->arena, &c->compute, compute);
+    return compute;
+}
+
+/* All that lower_form reads. */
+static Key *root_key(Compilation *c, int phase, const Node *root, int loop)
+{
+    const NodePlace *place = &c->place[phase][root->id];
+    const Node *shape = shape_of(place, root);
+    Key *key = key_new(c, KEY_LOWER);
+    key_add(key, phase);
+    key_add(key, loop ? c->steps[phase][loop] : 0);
+    key_region(c, key, phase, root, place->reducer);
+    for (int i = 0; i < shape->type.rank; i++)
+        key_add(key, c->place[phase][shape->id].axes[i]);
+    for (int i = 0; i < key->buffer.count; i++)
+        key_type(key, &c->program->buffer.at[key->buffer.at[i]].type);
+    return key;
+}
+
+static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+{
+    const Key *key = root_key(c, phase, root, loop);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, lower_form(c, phase, root, loop));
+    const char *name = kernel_name(c, root, c->place[phase][root->id].reducer);
+    list_add(c->arena, &c->compute, form_instance(c, *form, key, name, loop));
 }
 
 Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
@@ -180,7 +210,7 @@ Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, 
     Expr *address = layout_address(compute->pool, &node->type, target->axes, at);
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     estimate(c, compute);
-    return compute;
+    return form_alone(c, compute);
 }
 
 typedef LIST(const Node *) Nodes;

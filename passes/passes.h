@@ -24,6 +24,8 @@ typedef struct NodePlace {
 } NodePlace;
 
 typedef struct ReaderMemos ReaderMemos; /* reader.c */
+typedef struct Forms Forms;             /* form.c */
+typedef struct Visits Visits;           /* region.c */
 
 typedef struct Compilation {
     Arena *arena;
@@ -32,6 +34,8 @@ typedef struct Compilation {
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
     ReaderMemos *memos[PHASE_COUNT];
+    Forms *forms;
+    Visits *visits[PHASE_COUNT];
     const int64_t *steps[PHASE_COUNT]; /* by loop number: how many it has */
     int *buffer_of_variable;           /* by variable id, in program->buffer */
     LIST(Compute *) compute;           /* all phases, in the order of calls */
