@@ -84,9 +84,6 @@ static void philox(Exprs *pool, Expr *counter[4], Expr *key[2])
     }
 }
 
-/* Where a random number stands in the net makes no kernel of its own. */
-const int64_t *op_argument(const Node *node) { return node->op == OP_RANDOM ? &node->attr[0].at[0] : NULL; }
-
 /* y[at] = word of philox(counter = (element in its sample, sample, step, place), key = seed) */
 Expr *define_random(Definer *d, const Node *node, Expr *const *at)
 {
@@ -110,7 +107,7 @@ Expr *define_random(Definer *d, const Node *node, Expr *const *at)
     key[1] = d->read(d, node->in[0], &one);
     Expr *counter[4] = {expr_cast(pool, element, DTYPE_U32), expr_cast(pool, sample, DTYPE_U32),
                         expr_cast(pool, expr_cast(pool, step, DTYPE_I64), DTYPE_U32),
-                        expr_cast(pool, d->argument(d, *op_argument(node)), DTYPE_U32)};
+                        expr_cast(pool, d->argument(d, node->attr[0].at[0]), DTYPE_U32)};
     philox(pool, counter, key);
     return counter[node->attr[1].at[0]];
 }

@@ -177,16 +177,12 @@ Compute *form_instance(Compilation *c, const Form *form, const Key *key, const c
     return made;
 }
 
-Compute *form_alone(Compilation *c, Compute *compute)
-{
-    compute->form = ++forms_of(c)->count;
-    return compute;
-}
+int form_count(const Compilation *c) { return c->forms ? c->forms->count : 0; }
 
 int *form_firsts(const Compilation *c)
 {
     int *first = arena_alloc(c->arena, ((size_t)c->compute.count + 1) * sizeof *first);
-    int *of_form = arena_alloc(c->arena, ((size_t)(c->forms ? c->forms->count : 0) + 1) * sizeof *of_form);
+    int *of_form = arena_alloc(c->arena, ((size_t)form_count(c) + 1) * sizeof *of_form);
     for (int i = 0; i < c->compute.count; i++) {
         int *seen = &of_form[c->compute.at[i]->form]; /* a compute's number, + 1 */
         if (!*seen || !c->compute.at[i]->form)

@@ -7,7 +7,16 @@
 #include "passes.h"
 
 /* The first word of a key: what is made. */
-typedef enum { KEY_STRAIGHT, KEY_LOWER, KEY_COPY, KEY_UNITE, KEY_DROP, KEY_MERGE, KEY_DROP_STORES } KeyKind;
+typedef enum {
+    KEY_STRAIGHT,
+    KEY_LOWER,
+    KEY_STEP_COPY,
+    KEY_COPY,
+    KEY_UNITE,
+    KEY_DROP,
+    KEY_MERGE,
+    KEY_DROP_STORES
+} KeyKind;
 
 /* Words, in which buffers and arguments stand as numbers, in the order in which they come. */
 typedef struct Key {
@@ -25,9 +34,9 @@ void key_argument(Key *key, int64_t value);
 void key_type(Key *key, const Type *type);
 void key_compute(Key *key, const Compute *compute);
 
-/* All that an element of `root` depends on where a kernel computes it: `root` itself, what is inlined into it, and what that
+/* All that reader_define(…, root, node, …) looks at, and node's place: `node`, what is inlined into it, and what that
    loads. region.c */
-void key_region(Compilation *c, Key *key, int phase, const Node *root, const Node *reducer);
+void key_region(Compilation *c, Key *key, int phase, const Node *root, const Node *node, const Node *reducer);
 
 /* What was made of an equal key, NULL at first; the key may be used again. */
 void **made_of(Compilation *c, const Key *key);
@@ -41,8 +50,8 @@ typedef struct Form {
 Form *form_new(Compilation *c, const Key *key, Compute *compute);
 Compute *form_instance(Compilation *c, const Form *form, const Key *key, const char *name, int loop);
 
-/* A Compute that nothing else has the form of. */
-Compute *form_alone(Compilation *c, Compute *compute);
+/* How many there are: the work of the passes, whatever the number of kernels. */
+int form_count(const Compilation *c);
 
 /* By compute: the first of its form, to which a pass may do what it does. */
 int *form_firsts(const Compilation *c);

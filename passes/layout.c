@@ -267,7 +267,7 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
     key_add(key, operand);
     for (int i = 0; i < contract->type.rank; i++)
         key_add(key, layout->axes[i]);
-    key_region(l->c, key, l->phase, contract, NULL);
+    key_region(l->c, key, l->phase, contract, contract, NULL);
     void **made = made_of(l->c, key);
     if (!*made) {
         bool straight = try_operand(l, contract, operand, layout);

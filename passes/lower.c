@@ -165,6 +165,13 @@ static Compute *lower_form(Compilation *c, int phase, const Node *root, int loop
     return compute;
 }
 
+/* Of which estimate() takes the bytes. */
+static void key_buffer_types(const Compilation *c, Key *key)
+{
+    for (int i = 0; i < key->buffer.count; i++)
+        key_type(key, &c->program->buffer.at[key->buffer.at[i]].type);
+}
+
 /* All that lower_form reads. */
 static Key *root_key(Compilation *c, int phase, const Node *root, int loop)
 {
@@ -173,11 +180,10 @@ static Key *root_key(Compilation *c, int phase, const Node *root, int loop)
     Key *key = key_new(c, KEY_LOWER);
     key_add(key, phase);
     key_add(key, loop ? c->steps[phase][loop] : 0);
-    key_region(c, key, phase, root, place->reducer);
+    key_region(c, key, phase, root, root, place->reducer);
     for (int i = 0; i < shape->type.rank; i++)
         key_add(key, c->place[phase][shape->id].axes[i]);
-    for (int i = 0; i < key->buffer.count; i++)
-        key_type(key, &c->program->buffer.at[key->buffer.at[i]].type);
+    key_buffer_types(c, key);
     return key;
 }
 
@@ -191,14 +197,11 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     list_add(c->arena, &c->compute, form_instance(c, *form, key, name, loop));
 }
 
-Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
+static Compute *step_copy_form(Compilation *c, int phase, int loop, const Node *node, int to)
 {
     const Buffer *target = &c->program->buffer.at[to];
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
     Reader reader = reader_new(c, phase, compute);
     Expr *at[MAX_RANK];
     for (int i = 0; i < node->type.rank; i++)
@@ -210,7 +213,24 @@ Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, 
     Expr *address = layout_address(compute->pool, &node->type, target->axes, at);
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     estimate(c, compute);
-    return form_alone(c, compute);
+    return compute;
+}
+
+Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
+{
+    const Buffer *target = &c->program->buffer.at[to];
+    Key *key = key_new(c, KEY_STEP_COPY);
+    key_add(key, phase);
+    key_add(key, c->steps[phase][loop]);
+    key_region(c, key, phase, NULL, node, NULL);
+    for (int i = 0; i < node->type.rank; i++)
+        key_add(key, target->axes[i]);
+    key_buffer(key, to);
+    key_buffer_types(c, key);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, step_copy_form(c, phase, loop, node, to));
+    return form_instance(c, *form, key, arena_printf(c->arena, "%s copy", target->name), loop);
 }
 
 typedef LIST(const Node *) Nodes;

@@ -46,14 +46,15 @@ static void add_place(Key *key, const Node *node, const NodePlace *place)
 
 static void add_attributes(Key *key, const Node *node)
 {
-    const int64_t *constant = op_argument(node);
     for (int a = 0; a < MAX_ATTRS; a++) {
         key_add(key, node->attr[a].count);
-        for (int i = 0; i < node->attr[a].count; i++)
-            if (&node->attr[a].at[i] == constant)
-                key_argument(key, *constant);
-            else
+        for (int i = 0; i < node->attr[a].count; i++) {
+            AttrUse use = op_attr_use(node->op, a, i);
+            if (use == ATTR_ARGUMENT)
+                key_argument(key, node->attr[a].at[i]);
+            if (use == ATTR_COMPUTED)
                 key_add(key, node->attr[a].at[i]);
+        }
     }
     int64_t bits;
     memcpy(&bits, &node->value, sizeof bits);
@@ -84,9 +85,9 @@ static void add_node(Region *r, const Node *node)
         add_node(r, node->in[i]);
 }
 
-void key_region(Compilation *c, Key *key, int phase, const Node *root, const Node *reducer)
+void key_region(Compilation *c, Key *key, int phase, const Node *root, const Node *node, const Node *reducer)
 {
     Region r = {key, c->place[phase], root, reducer, visits_of(c, phase)};
-    add_node(&r, root);
-    add_place(key, root, &c->place[phase][root->id]);
+    add_node(&r, node);
+    add_place(key, node, &c->place[phase][node->id]);
 }
