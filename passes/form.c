@@ -177,6 +177,28 @@ Compute *form_instance(Compilation *c, const Form *form, const Key *key, const c
     return made;
 }
 
+static void print_nameless(Text *text, Compute compute)
+{
+    compute.name = "";
+    compute_print(text, &compute);
+    for (int i = 0; i < compute.buffer.count; i++)
+        text_printf(text, "%d %d\n", compute.buffer.at[i].read, compute.buffer.at[i].written);
+    for (int i = 0; i < compute.argument.count; i++)
+        text_printf(text, "%lld\n", (long long)compute.argument.at[i]);
+    text_printf(text, "%d %d %a %a\n", compute.phase, compute.loop, compute.flops, compute.bytes);
+}
+
+bool compute_equal(const Compute *a, const Compute *b)
+{
+    Text one = {0}, other = {0};
+    print_nameless(&one, *a);
+    print_nameless(&other, *b);
+    bool equal = !strcmp(text_string(&one), text_string(&other));
+    text_free(&one);
+    text_free(&other);
+    return equal;
+}
+
 int form_count(const Compilation *c) { return c->forms ? c->forms->count : 0; }
 
 int *form_firsts(const Compilation *c)

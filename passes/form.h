@@ -50,6 +50,9 @@ typedef struct Form {
 Form *form_new(Compilation *c, const Key *key, Compute *compute);
 Compute *form_instance(Compilation *c, const Form *form, const Key *key, const char *name, int loop);
 
+/* Whether they print the same but for their names: does a key say all that matters? */
+bool compute_equal(const Compute *a, const Compute *b);
+
 /* How many there are: the work of the passes, whatever the number of kernels. */
 int form_count(const Compilation *c);
 

@@ -7,6 +7,7 @@
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct Layout {
@@ -270,10 +271,12 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
     key_region(l->c, key, l->phase, contract, contract, NULL);
     void **made = made_of(l->c, key);
     if (!*made) {
-        bool straight = try_operand(l, contract, operand, layout);
-        *made = arena_copy(l->c->arena, &straight, sizeof straight);
+        bool tried = try_operand(l, contract, operand, layout);
+        *made = arena_copy(l->c->arena, &tried, sizeof tried);
     }
-    return *(const bool *)*made;
+    bool straight = *(const bool *)*made;
+    assert(!l->c->verify || straight == try_operand(l, contract, operand, layout));
+    return straight;
 }
 
 static Layout copy_layout(const Node *contract, int operand)

@@ -5,6 +5,7 @@
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- the program's buffers ----------------------------------------------------------------------------- */
@@ -194,7 +195,9 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     if (!*form)
         *form = form_new(c, key, lower_form(c, phase, root, loop));
     const char *name = kernel_name(c, root, c->place[phase][root->id].reducer);
-    list_add(c->arena, &c->compute, form_instance(c, *form, key, name, loop));
+    Compute *compute = form_instance(c, *form, key, name, loop);
+    assert(!c->verify || compute_equal(compute, lower_form(c, phase, root, loop)));
+    list_add(c->arena, &c->compute, compute);
 }
 
 static Compute *step_copy_form(Compilation *c, int phase, int loop, const Node *node, int to)

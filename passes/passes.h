@@ -43,6 +43,7 @@ typedef struct Compilation {
     int *same;                         /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
+    bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
 } Compilation;
 
 typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
