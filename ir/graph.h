@@ -89,7 +89,7 @@ typedef struct Carry { /* at the end of each step of its loop, state := next */
 } Carry;
 
 struct Graph {
-    Arena *arena; /* its own, a part of the model's */
+    Arena *arena; /* its own, which graph_free() ends: names are in the model's */
     struct Model *model;
     const char *name;
     LIST(Node *) node;
