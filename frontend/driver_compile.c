@@ -63,6 +63,7 @@ static bool run_passes(Driver *driver, Model *model, bool reference, FILE *dump_
         .verify = options->verify,
         .time = options->time_passes,
         .reference = reference,
+        .winograd = options->winograd,
     };
     return pipeline_run(model, &driver->diag, &pipeline, program);
 }

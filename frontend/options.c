@@ -77,11 +77,24 @@ static bool parse_count(const Parser *parser, const char *name, const char *valu
     return true;
 }
 
-static bool parse_color(const Parser *parser, const char *value)
+/* 0: auto, 1: always, 2: never; -1 after a message. */
+static int parse_when(const Parser *parser, const char *of, const char *value)
 {
     static const NamedRow when[] = {{"auto", ""}, {"always", ""}, {"never", ""}};
-    int found = find_row(parser, "value of --color", value, when, 3);
+    return find_row(parser, of, value, when, 3);
+}
+
+static bool parse_color(const Parser *parser, const char *value)
+{
+    int found = parse_when(parser, "value of --color", value);
     parser->options->color = (Color)found;
+    return found >= 0;
+}
+
+static bool parse_winograd(const Parser *parser, const char *value)
+{
+    int found = parse_when(parser, "value of --winograd", value);
+    parser->options->winograd = (WinogradUse)found;
     return found >= 0;
 }
 
@@ -169,6 +182,8 @@ static bool apply_option(Parser *parser, OptionKind kind, const char *value)
         break;
     case OPTION_BACKEND:
         return parse_engine(parser, value);
+    case OPTION_WINOGRAD:
+        return parse_winograd(parser, value);
     case OPTION_COLOR:
         return parse_color(parser, value);
     case OPTION_VERBOSE:

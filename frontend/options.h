@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "backend.h"
+#include "passes.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ typedef struct Options {
     const char *cpu;           /* NULL: native */
     int threads;               /* 0: not given */
     const char *cc;
+    WinogradUse winograd;
     const char *dump, *print_after, *stop_after; /* NULL: not given */
     bool print_after_all, verify, time_passes;
     const Engine *engine; /* of `run` */

@@ -193,3 +193,41 @@ const char *compute_fault(const Compute *c)
     }
     return c->reduce ? value_fault(c, c->reduce->arg[0], true) : NULL;
 }
+
+enum { MOST_CHOICES = 8 };
+
+typedef struct Choices {
+    const Compute *compute;
+    int64_t *period;
+    bool any;
+} Choices;
+
+static Visit choice_visitor(Expr *e, void *context)
+{
+    Choices *choices = context;
+    if (e->kind != EXPR_APPLY || e->op != SCALAR_EQ || e->arg[1]->kind != EXPR_CONST)
+        return VISIT_DEEPER;
+    const Expr *axis = e->arg[0];
+    int64_t period = 0;
+    if (axis->kind == EXPR_APPLY && axis->op == SCALAR_MOD && expr_is_int(axis->arg[1], &period))
+        axis = axis->arg[0];
+    if (axis->kind != EXPR_AXIS || axis->index >= choices->compute->outputs)
+        return VISIT_DEEPER;
+    Size extent = choices->compute->axis.at[axis->index].extent;
+    period = period && period < extent.count ? period : extent.count;
+    if (!extent.power && period <= MOST_CHOICES) {
+        choices->period[axis->index] = period;
+        choices->any = true;
+    }
+    return VISIT_DEEPER;
+}
+
+bool compute_choices(const Compute *compute, int64_t period[MAX_OUTPUT_AXES])
+{
+    Choices choices = {compute, period, false};
+    for (int a = 0; a < MAX_OUTPUT_AXES; a++)
+        period[a] = 1;
+    for (int i = 0; i < compute->store.count; i++)
+        expr_visit(compute->pool, compute->store.at[i].value, choice_visitor, &choices);
+    return choices.any;
+}

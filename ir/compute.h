@@ -5,6 +5,8 @@
 
 #include "kernel.h"
 
+enum { MAX_OUTPUT_AXES = 2 * MAX_RANK };
+
 typedef struct ComputeAxis {
     Size extent;   /* or an upper bound, if `dynamic` */
     Expr *dynamic; /* the extent as an expression of earlier axes; NULL: `extent` */
@@ -45,6 +47,10 @@ Compute *compute_copy(const Compute *compute);
 
 /* Buffers that are neither read nor written leave the list; the others move up. */
 void compute_drop_buffers(Compute *compute);
+
+/* By output axis: after how many steps along it a choice of a stored value repeats itself, where `axis == constant` or
+   `axis % constant == constant` decides it, and it is of few; else 1. False if that is so nowhere. */
+bool compute_choices(const Compute *compute, int64_t period[MAX_OUTPUT_AXES]);
 
 /* The REDUCE that an expression holds, NULL if it holds none. */
 Expr *expr_find_reduce(Expr *e);

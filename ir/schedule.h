@@ -8,8 +8,6 @@
 
 #include "compute.h"
 
-enum { MAX_OUTPUT_AXES = 2 * MAX_RANK };
-
 typedef struct Schedule {
     int outputs;
     int64_t tile[MAX_OUTPUT_AXES]; /* of each output axis, ≥ 1; at most its extent */

@@ -73,6 +73,9 @@ static double reads_of(const Fuser *f, const Node *user, const Node *operand)
     switch (user->op) {
     case OP_BROADCAST:
     case OP_WINDOW:
+    case OP_WINOGRAD_INPUT:
+    case OP_WINOGRAD_WEIGHT:
+    case OP_WINOGRAD_OUTPUT:
         return made / have;
     case OP_MATMUL:
         return made * (double)size_at(a->dim[a->rank - 1], f->c->model->batch) / have;
@@ -171,7 +174,7 @@ static void mark_tails(Fuser *f)
         const Node *n = f->graph->node.at[i];
         for (int j = 0; j < op_info[n->op].inputs; j++) {
             const Node *in = n->in[j];
-            bool contraction = op_info[in->op].class == OP_CLASS_CONTRACT;
+            bool contraction = op_info[in->op].class == OP_CLASS_CONTRACT || in->op == OP_WINOGRAD_OUTPUT;
             f->tail[i] |= f->users[in->id] == 1 && (contraction || (is_transparent(in) && f->tail[in->id]));
         }
     }

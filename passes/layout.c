@@ -153,6 +153,7 @@ static Layout suggested(const Layouter *l, const Node *n)
     const Layout *in = op_info[n->op].inputs ? &l->layout[n->in[0]->id] : NULL;
     switch (n->op) {
     case OP_CONV:
+    case OP_WINOGRAD_OUTPUT:
         return fixed(0, 3, 4, 1, 2);
     case OP_CONV_WEIGHT_GRADIENT:
         return fixed(0, 3, 4, 2, 1);
@@ -189,11 +190,12 @@ static Layout suggested(const Layouter *l, const Node *n)
 
 /* ---- parameters ---------------------------------------------------------------------------------------- */
 
-/* A variable that convolutions read as weights, seen through one reshape. */
-static bool is_convolution_weight(const Node *n)
+/* The variable that a convolution reads as weights, seen through one reshape; NULL if they are anything else. */
+static const Variable *convolution_weight(const Node *n)
 {
-    const Node *w = n->op == OP_CONV ? n->in[1] : NULL;
-    return w && w->op == OP_RESHAPE && w->in[0]->op == OP_VARIABLE && w->in[0]->type.rank == 4;
+    const Node *w = n->op == OP_CONV ? n->in[1] : n->op == OP_WINOGRAD_WEIGHT ? n->in[0] : NULL;
+    bool seen = w && w->op == OP_RESHAPE && w->in[0]->op == OP_VARIABLE && w->in[0]->type.rank == 4;
+    return seen ? w->in[0]->variable : NULL;
 }
 
 /* [o, c, kh, kw] lies as kh kw c o: the order in which a convolution's chain runs, output channels in
@@ -205,12 +207,11 @@ static void place_variables(const Model *model, Layout *of_variable)
         of_variable[i] = row_major();
     for (int p = 0; p < PHASE_COUNT; p++)
         for (int i = 0; i < model->phase[p]->node.count; i++) {
-            const Node *n = model->phase[p]->node.at[i];
-            if (!is_convolution_weight(n))
+            const Variable *weight = convolution_weight(model->phase[p]->node.at[i]);
+            if (!weight)
                 continue;
-            Layout *l = &of_variable[n->in[1]->in[0]->variable->id];
-            memcpy(l->axes, order, sizeof order);
-            l->known = true;
+            memcpy(of_variable[weight->id].axes, order, sizeof order);
+            of_variable[weight->id].known = true;
         }
     for (int i = 0; i < model->variable.count; i++)
         if (model->variable.at[i]->of && model->variable.at[i]->type.rank == 4)

@@ -78,6 +78,34 @@ static double count_flops(const Compilation *c, const Expr *e)
     return expr_flops(e, seen, e->id + 1);
 }
 
+/* Of one element, on average over the places that it chooses between: what those have in common is computed once. */
+static double choice_flops(const Compilation *c, const Compute *compute, Expr *value, const int64_t *period)
+{
+    Exprs *pool = compute->pool;
+    Expr *with[MAX_OUTPUT_AXES] = {0};
+    LIST(Expr *) each = {0};
+    int64_t places = 1;
+    int highest = 0;
+    for (int a = 0; a < compute->outputs; a++)
+        places *= period[a];
+    for (int64_t i = 0; i < places; i++) {
+        int64_t rest = i;
+        for (int a = 0; a < compute->outputs; rest /= period[a], a++)
+            if (period[a] > 1)
+                with[a] =
+                    expr_add(pool, expr_mul(pool, expr_axis(pool, a), expr_int(pool, DTYPE_I64, period[a])),
+                             expr_int(pool, DTYPE_I64, rest % period[a]));
+        Expr *e = expr_substitute(pool, value, with, compute->outputs);
+        highest = e->id > highest ? e->id : highest;
+        list_add(c->arena, &each, e);
+    }
+    double flops = 0;
+    bool *seen = arena_alloc(c->arena, (size_t)highest + 1);
+    for (int i = 0; i < each.count; i++)
+        flops += expr_flops(each.at[i], seen, highest + 1);
+    return flops / (double)places;
+}
+
 typedef struct StepAccess {
     const Compute *compute;
     int buffer;
@@ -122,8 +150,12 @@ static void estimate(const Compilation *c, Compute *compute)
             extent /= (double)size_at(compute->axis.at[a - 1].extent, 1);
         *(a < compute->outputs ? &outer : &inner) *= extent;
     }
-    for (int i = 0; i < compute->store.count; i++)
-        compute->flops += outer * count_flops(c, compute->store.at[i].value);
+    int64_t period[MAX_OUTPUT_AXES];
+    bool chooses = compute_choices(compute, period);
+    for (int i = 0; i < compute->store.count; i++) {
+        Expr *value = compute->store.at[i].value;
+        compute->flops += outer * (chooses ? choice_flops(c, compute, value, period) : count_flops(c, value));
+    }
     if (compute->reduce)
         compute->flops += outer * inner * (1 + count_flops(c, compute->reduce->arg[0]));
     for (int i = 0; i < compute->buffer.count; i++) {

@@ -27,6 +27,12 @@ typedef struct ReaderMemos ReaderMemos; /* reader.c */
 typedef struct Forms Forms;             /* form.c */
 typedef struct Visits Visits;           /* region.c */
 
+typedef enum {
+    WINOGRAD_AUTO,
+    WINOGRAD_ALWAYS,
+    WINOGRAD_NEVER
+} WinogradUse; /* ALWAYS: where it is possible */
+
 typedef struct Compilation {
     Arena *arena;
     Diagnostics *diag;
@@ -44,6 +50,7 @@ typedef struct Compilation {
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
     bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
+    WinogradUse winograd;
 } Compilation;
 
 typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
@@ -66,6 +73,7 @@ typedef struct PipelineOptions {
     bool verify; /* every IR after every pass */
     bool time;   /* a table of times on dump_to */
     bool reference;
+    WinogradUse winograd;
     int64_t batch; /* plan for this batch; 0: the model's */
 } PipelineOptions;
 

@@ -81,6 +81,7 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
     Compilation c = {.arena = model->arena, .diag = diag, .model = model, .target = options->target};
     c.reference = options->reference;
     c.verify = options->verify;
+    c.winograd = options->winograd;
     *program = NULL;
     double total = 0;
     for (int i = 0; i < pass_count; i++) {

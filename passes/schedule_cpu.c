@@ -197,6 +197,19 @@ static void move_first(Schedule *s, int axis)
     s->order[0] = axis;
 }
 
+static Visit stack_visitor(Expr *e, void *context)
+{
+    int64_t stride;
+    bool same = e->kind == EXPR_LOAD && expr_stride(e->arg[0], *(int *)context, &stride) && !stride;
+    return same ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Whether the axis numbers products that share no operand. */
+static bool is_stack(const Compute *c, int axis)
+{
+    return expr_visit(c->pool, c->reduce->arg[0], stack_visitor, &axis);
+}
+
 /* Column panels outside rows, so that a panel of the vector operand stays in a near cache; but what grows with the batch
    goes first if it is not the rows, or if there are few panels. */
 static void order_contraction(const Compilation *p, const Compute *c, Schedule *s)
@@ -208,6 +221,9 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
         move_first(s, s->vector);
     if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
         move_first(s, growing);
+    for (int a = c->outputs - 1; a >= 0; a--)
+        if (a != growing && is_const(c, a) && growing >= 0 && !is_stack(c, growing) && is_stack(c, a))
+            move_first(s, a);
 }
 
 static bool may_be_item(const Compute *c, const Schedule *s)
@@ -268,6 +284,33 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
     return true;
 }
 
+/* ---- choices by an index ---------------------------------------------------------------------------------- */
+
+/* Loops of one tile only make no items: they go inside. */
+static void move_single_tiles_inside(const Compute *c, Schedule *s)
+{
+    int order[MAX_OUTPUT_AXES], count = 0;
+    for (int single = 0; single < 2; single++)
+        for (int i = 0; i < s->outputs; i++) {
+            const ComputeAxis *a = &c->axis.at[s->order[i]];
+            if ((a->extent.power == 0 && a->extent.count <= s->tile[s->order[i]]) == single)
+                order[count++] = s->order[i];
+        }
+    memcpy(s->order, order, sizeof *order * (size_t)count);
+}
+
+/* What is chosen by an index is written out for all that it can be, so that the choice is made here. */
+static void tile_choices(const Compute *c, Schedule *s)
+{
+    int64_t period[MAX_OUTPUT_AXES];
+    if (!compute_choices(c, period))
+        return;
+    for (int a = 0; a < c->outputs; a++)
+        if (a != s->vector)
+            s->tile[a] = period[a];
+    move_single_tiles_inside(c, s);
+}
+
 static Schedule schedule(const Compilation *p, const Compute *c)
 {
     Schedule s = plain(c);
@@ -277,6 +320,7 @@ static Schedule schedule(const Compilation *p, const Compute *c)
         bool is_long = exprs_count(c->pool) > LONG_EXPRESSION;
         if (!is_long || c->phase != PHASE_INIT) /* what runs once should be small */
             vectorize_last(p, c, &s, is_long ? 1 : 2);
+        tile_choices(c, &s);
     } else if (lanes) {
         s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {

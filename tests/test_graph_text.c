@@ -271,6 +271,18 @@ static void add_every_op(Graph *g)
                                       .in = {x, conv},
                                       .attr = {SIZES(2, 1), SIZES(1, 3), SIZES(3, 2)}}),
                   "%s", graph_why());
+    Type tiles = TYPE(F32, BATCH, {1, 0}, {3, 0}, {6, 0}, {6, 0}),
+         square = TYPE(F32, {1, 0}, {2, 0}, {3, 0}, {3, 0}, {3, 0});
+    Type result = TYPE(F32, BATCH, {1, 0}, {2, 0}, {4, 0}, {3, 0});
+    Ints tile = SIZES(4, 3);
+    Node *input =
+        graph_add(g, (Node){.op = OP_WINOGRAD_INPUT, .in = {graph_const(g, tiles, 1)}, .attr = {tile}});
+    Node *weight =
+        graph_add(g, (Node){.op = OP_WINOGRAD_WEIGHT, .in = {graph_const(g, square, 1)}, .attr = {tile}});
+    graph_add(g, (Node){.op = OP_WINOGRAD_OUTPUT,
+                        .in = {graph_binary(g, OP_MATMUL, input, weight)},
+                        .type = result,
+                        .attr = {tile}});
     graph_gradient(g, graph_reduce(g, OP_SUM, x, SIZES(0, 1, 2, 3, 4)), w);
     Node *element = graph_step(g, w, 1, true),
          *state = graph_carry(g, graph_const(g, element->type, 0), 1, 2, 0);

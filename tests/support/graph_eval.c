@@ -1,4 +1,5 @@
 #include "graph_eval.h"
+#include "graph_eval_winograd.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -537,6 +538,11 @@ static void eval_node(const Evaluation *e, const Node *n, Tensor *const *in, Ten
         return;
     case OP_CONV_WEIGHT_GRADIENT:
         eval_conv_weight_gradient(e, n, in[0], in[1], y);
+        return;
+    case OP_WINOGRAD_INPUT:
+    case OP_WINOGRAD_WEIGHT:
+    case OP_WINOGRAD_OUTPUT:
+        eval_winograd(n, in[0], y);
         return;
     default:
         if (op_info[n->op].class == OP_CLASS_MAP)
