@@ -2,10 +2,12 @@
    innermost (NHWC); what is elementwise beside them follows its operands; all else is row-major. A
    contraction whose operand cannot be read in straight lines gets a copy of it that can. Layouts depend on
    shapes only, never on the target. */
+#include "form.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct Layout {
@@ -282,7 +284,7 @@ static Visit straight_visitor(Expr *e, void *context)
 
 /* Whether `contract` reads its operands by addresses that are sums of axes, without predicates, and in steps
    of 0 or 1 along its innermost axis: tried, by making its expression. */
-static bool operand_is_straight(Layouter *l, const Node *contract, int operand, const Layout *layout)
+static bool try_operand(Layouter *l, const Node *contract, int operand, const Layout *layout)
 {
     Compilation *c = l->c;
     Compute probe = {.pool = exprs_new(c->arena)};
@@ -302,6 +304,23 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
         return true;
     Straight straight = {probe.axis.count, vector};
     return expr_visit(probe.pool, product->arg[operand], straight_visitor, &straight);
+}
+
+static bool operand_is_straight(Layouter *l, const Node *contract, int operand, const Layout *layout)
+{
+    Key *key = key_new(l->c, KEY_STRAIGHT);
+    key_add(key, operand);
+    for (int i = 0; i < contract->type.rank; i++)
+        key_add(key, layout->axes[i]);
+    key_region(l->c, key, l->phase, contract, contract, NULL);
+    void **made = made_of(l->c, key);
+    if (!*made) {
+        bool tried = try_operand(l, contract, operand, layout);
+        *made = arena_copy(l->c->arena, &tried, sizeof tried);
+    }
+    bool straight = *(const bool *)*made;
+    assert(!l->c->verify || straight == try_operand(l, contract, operand, layout));
+    return straight;
 }
 
 static Layout copy_layout(const Node *contract, int operand)

@@ -1,9 +1,11 @@
 /* Each kernel's nodes become one Compute: the root's definition, with inline nodes in it, over axes in the
    order in which the result lies in memory. */
+#include "form.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- the program's buffers ----------------------------------------------------------------------------- */
@@ -167,16 +169,19 @@ static void estimate(const Compilation *c, Compute *compute)
     }
 }
 
-static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+/* The node in whose loops a root is computed. */
+static const Node *shape_of(const NodePlace *place, const Node *root)
+{
+    return place->reducer ? place->reducer : root;
+}
+
+static Compute *lower_form(Compilation *c, int phase, const Node *root, int loop)
 {
     const NodePlace *place = &c->place[phase][root->id];
-    const Node *shape = place->reducer ? place->reducer : root;
+    const Node *shape = shape_of(place, root);
     const int *order = c->place[phase][shape->id].axes;
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = kernel_name(c, root, place->reducer),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
     Reader reader = reader_new(c, phase, compute);
     Expr *at[MAX_RANK] = {0}, *index[MAX_RANK];
     if (root->op == OP_STACK) /* one element of it */
@@ -192,17 +197,48 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     compute->reduce = expr_find_reduce(value);
     estimate(c, compute);
+    return compute;
+}
+
+/* Of which estimate() takes the bytes. */
+static void key_buffer_types(const Compilation *c, Key *key)
+{
+    for (int i = 0; i < key->buffer.count; i++)
+        key_type(key, &c->program->buffer.at[key->buffer.at[i]].type);
+}
+
+/* All that lower_form reads. */
+static Key *root_key(Compilation *c, int phase, const Node *root, int loop)
+{
+    const NodePlace *place = &c->place[phase][root->id];
+    const Node *shape = shape_of(place, root);
+    Key *key = key_new(c, KEY_LOWER);
+    key_add(key, phase);
+    key_add(key, loop ? c->steps[phase][loop] : 0);
+    key_region(c, key, phase, root, root, place->reducer);
+    for (int i = 0; i < shape->type.rank; i++)
+        key_add(key, c->place[phase][shape->id].axes[i]);
+    key_buffer_types(c, key);
+    return key;
+}
+
+static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+{
+    const Key *key = root_key(c, phase, root, loop);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, lower_form(c, phase, root, loop));
+    const char *name = kernel_name(c, root, c->place[phase][root->id].reducer);
+    Compute *compute = form_instance(c, *form, key, name, loop);
+    assert(!c->verify || compute_equal(compute, lower_form(c, phase, root, loop)));
     list_add(c->arena, &c->compute, compute);
 }
 
-Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
+static Compute *step_copy_form(Compilation *c, int phase, int loop, const Node *node, int to)
 {
     const Buffer *target = &c->program->buffer.at[to];
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
     Reader reader = reader_new(c, phase, compute);
     Expr *at[MAX_RANK] = {0};
     layout_loops(c->arena, compute, &node->type, target->axes, target->panel, at);
@@ -213,6 +249,24 @@ Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, 
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     estimate(c, compute);
     return compute;
+}
+
+Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
+{
+    const Buffer *target = &c->program->buffer.at[to];
+    Key *key = key_new(c, KEY_STEP_COPY);
+    key_add(key, phase);
+    key_add(key, c->steps[phase][loop]);
+    key_region(c, key, phase, NULL, node, NULL);
+    for (int i = 0; i < node->type.rank; i++)
+        key_add(key, target->axes[i]);
+    key_add(key, target->panel);
+    key_buffer(key, to);
+    key_buffer_types(c, key);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, step_copy_form(c, phase, loop, node, to));
+    return form_instance(c, *form, key, arena_printf(c->arena, "%s copy", target->name), loop);
 }
 
 typedef LIST(const Node *) Nodes;

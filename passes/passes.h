@@ -25,6 +25,8 @@ typedef struct NodePlace {
 } NodePlace;
 
 typedef struct ReaderMemos ReaderMemos; /* reader.c */
+typedef struct Forms Forms;             /* form.c */
+typedef struct Visits Visits;           /* region.c */
 
 typedef enum {
     WINOGRAD_AUTO,
@@ -39,6 +41,8 @@ typedef struct Compilation {
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
     ReaderMemos *memos[PHASE_COUNT];
+    Forms *forms;
+    Visits *visits[PHASE_COUNT];
     const int64_t *steps[PHASE_COUNT]; /* by loop number: how many it has */
     int *buffer_of_variable;           /* by variable id, in program->buffer */
     LIST(Compute *) compute;           /* all phases, in the order of calls */
@@ -46,6 +50,7 @@ typedef struct Compilation {
     int *same;                         /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
+    bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
     WinogradUse winograd;
 } Compilation;
 

@@ -133,7 +133,7 @@ static Graph *prepare_graph(Preparer *p, Arena *arena)
         copy[i] = graph_add(prepare, node);
         assert(copy[i]);
         if (p->moved[i])
-            list_add(arena, &prepare->assign, ((Assign){p->variable[i], copy[i]}));
+            list_add(prepare->arena, &prepare->assign, ((Assign){p->variable[i], copy[i]}));
     }
     return prepare;
 }
@@ -156,7 +156,7 @@ bool pass_prepare(Compilation *c)
     for (int i = 0; i < p.predict->node.count; i++)
         if (p.moved[i])
             p.variable[i] = new_variable(model, p.predict->node.at[i], i);
-    model->phase[PHASE_PREPARE] = prepare_graph(&p, c->arena);
-    model->phase[PHASE_PREDICT] = graph_rewrite(p.predict, true, make_predict, &p);
+    graph_replace(model, PHASE_PREPARE, prepare_graph(&p, c->arena));
+    graph_replace(model, PHASE_PREDICT, graph_rewrite(p.predict, true, make_predict, &p));
     return true;
 }

@@ -1,6 +1,6 @@
 /* Schedules for a CPU: a pure function of Compute and Target. A contraction gets a tile of vector accumulators as large as
    the registers hold; everything else runs along the innermost axis in vectors. */
-#include "passes.h"
+#include "form.h"
 
 #include <string.h>
 
@@ -353,7 +353,9 @@ static Schedule schedule(const Compilation *p, const Compute *c)
 
 bool pass_schedule_cpu(Compilation *c)
 {
+    const int *first = form_firsts(c);
     for (int i = 0; i < c->compute.count; i++)
-        list_add(c->arena, &c->schedule, schedule(c, c->compute.at[i]));
+        list_add(c->arena, &c->schedule,
+                 first[i] == i ? schedule(c, c->compute.at[i]) : c->schedule.at[first[i]]);
     return true;
 }

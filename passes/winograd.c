@@ -136,6 +136,6 @@ static Node *make(Rewrite *r, const Node *old, Node node)
 bool pass_winograd(Compilation *c)
 {
     for (int p = 0; !c->reference && c->winograd != WINOGRAD_NEVER && p < PHASE_COUNT; p++)
-        c->model->phase[p] = graph_rewrite(c->model->phase[p], false, make, c);
+        graph_replace(c->model, p, graph_rewrite(c->model->phase[p], false, make, c));
     return true;
 }
