@@ -12,6 +12,7 @@ typedef struct Target {
     const char *name; /* --cpu=NAME */
     const char *description;
     const char *triple;   /* LLVM's */
+    const char *tools;    /* what the names of its GNU cross tools begin with */
     const char *cpu;      /* LLVM's: which instructions there are */
     const char *tune;     /* LLVM's: whose pipeline they are ordered for */
     const char *features; /* LLVM's, beside those of `cpu`; may be empty */
@@ -33,6 +34,9 @@ const Target *target_native(void);
 
 /* Whether code for `target` runs on this machine. */
 bool target_runs_here(const Target *target);
+
+/* Whether it takes another C compiler than this machine's own to link for `target`. */
+bool target_is_foreign(const Target *target);
 
 /* One line a row: --list-targets. */
 void target_print_list(Text *text);
