@@ -252,13 +252,14 @@ static Command link_command(Link *link, const char *object, const Runtime *runti
                                          "-Wl,-z,noexecstack",
                                          "-Wl,-z,noseparate-code",
                                          "-Wl,--hash-style=gnu",
-                                         "-Wl,--build-id=none",
-                                         "-Wl,-z,pack-relative-relocs"};
+                                         "-Wl,--build-id=none"};
     static const char *const after[] = {"-lm", "-lpthread"};
     Command command = {NULL, 0, 0};
     add(link, &command, link->compiler);
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         add(link, &command, before[i]);
+    if (link->target->link_flag)
+        add(link, &command, link->target->link_flag);
     add_all(link, &command, &runtime->before);
     add(link, &command, "-o");
     add(link, &command, program);

@@ -9,8 +9,8 @@ enum { KIB = 1024 };
 #define FLAGS_V3 "-march=x86-64-v3"
 /* gcc keeps to 256 bits by itself where it takes the CPU for one that slows down. */
 #define FLAGS_V4 "-march=x86-64-v4 -mprefer-vector-width=512"
-#define X86_64 "x86_64-pc-linux-gnu", "x86_64-linux-gnu"
-#define AARCH64 "aarch64-unknown-linux-gnu", "aarch64-linux-gnu"
+#define X86_64 "x86_64-pc-linux-gnu", "-Wl,-z,pack-relative-relocs", "x86_64-linux-gnu"
+#define AARCH64 "aarch64-unknown-linux-gnu", NULL, "aarch64-linux-gnu"
 
 const Target target_list[] = {
     {"x86-64", "any 64-bit x86: SSE2, and no fma, which makes it slow", X86_64, "x86-64", "generic", "",
