@@ -137,9 +137,8 @@ void c_print_kernels(Text *text, Arena *arena, Kernel *const *kernel, int count)
 const char c_flags[] = "-std=gnu11 -ffp-contract=off -fwrapv -fno-strict-aliasing -Wno-psabi";
 
 /* The runtime looks for zlib's and libpng's headers; asking the preprocessor links with what it will find. */
-static const char libraries[] = "$(printf '#if __has_include(<zlib.h>) && __has_include(<zconf.h>)\\n"
-                                "#if __has_include(<png.h>)\\n-lpng\\n#endif\\n"
-                                "-lz\\n#endif\\n' | ${CC:-cc} -E -P -x c -)";
+static const char libraries[] = "$(printf '#if __has_include(<png.h>)\\n-lpng\\n#endif\\n"
+                                "#if __has_include(<zlib.h>)\\n-lz\\n#endif\\n' | ${CC:-cc} -E -P -x c -)";
 
 /* A word of a shell's command. */
 static void print_argument(Text *text, const char *argument)

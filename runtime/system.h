@@ -14,14 +14,14 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and kernels are
 
 /* The optional libraries; a build may set them, else the headers' presence decides. */
 #ifndef NETC_HAVE_ZLIB
-#if __has_include(<zlib.h>) && __has_include(<zconf.h>) /* this is not in the folder of all machines */
+#if __has_include(<zlib.h>)
 #define NETC_HAVE_ZLIB 1
 #else
 #define NETC_HAVE_ZLIB 0
 #endif
 #endif
 #ifndef NETC_HAVE_PNG
-#if NETC_HAVE_ZLIB && __has_include(<png.h>)
+#if __has_include(<png.h>)
 #define NETC_HAVE_PNG 1
 #else
 #define NETC_HAVE_PNG 0
