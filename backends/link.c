@@ -155,8 +155,8 @@ static int ask_for(Link *link, const char *name, bool *found)
     add(link, &command, arena_printf(link->arena, "-print-file-name=lib%s.so", name));
     add(link, &command, NULL);
     int status = run(link, &command, fileno(answer)), byte;
-    rewind(answer);
     *found = false;
+    fseek(answer, 0, SEEK_SET);
     while ((byte = getc(answer)) != EOF)
         *found |= byte == '/';
     fclose(answer);
