@@ -25,13 +25,16 @@ static bool print_module(LlvmModule *module, Text *text)
     return true;
 }
 
+enum { PACKING = 7 }; /* zlib's levels 8 and 9 take twice the time for 1 or 2 % of the bytes */
+
 /* The packed form of runtime/packed.h: a third of the bytes or less. What people read stays text, and so does what is
    linked with a runtime that may have no zlib. */
 static void pack(Text *descriptor)
 {
     unsigned long bytes = compressBound(descriptor->length);
     Bytef *stream = malloc(bytes);
-    if (!stream || compress2(stream, &bytes, (const Bytef *)descriptor->at, descriptor->length, 9) != Z_OK)
+    if (!stream ||
+        compress2(stream, &bytes, (const Bytef *)descriptor->at, descriptor->length, PACKING) != Z_OK)
         abort();
     Text packed = {NULL, 0, 0};
     text_printf(&packed, "netc-descriptor packed %zu %lu\n", descriptor->length, bytes);

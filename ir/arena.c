@@ -13,6 +13,8 @@ typedef struct Block {
 
 struct Arena {
     Block *block;
+    Arena *parts, *next; /* the first part; the next of the same whole */
+    Arena **link;        /* what points to this part */
 };
 
 enum { BLOCK_BYTES = 1 << 16, ALIGNMENT = 16 };
@@ -29,10 +31,26 @@ Arena *arena_new(void)
     return arena;
 }
 
+Arena *arena_part(Arena *whole)
+{
+    Arena *part = arena_new();
+    part->next = whole->parts;
+    part->link = &whole->parts;
+    if (part->next)
+        part->next->link = &part->next;
+    return whole->parts = part;
+}
+
 void arena_free(Arena *arena)
 {
     if (!arena)
         return;
+    while (arena->parts)
+        arena_free(arena->parts);
+    if (arena->link)
+        *arena->link = arena->next;
+    if (arena->next)
+        arena->next->link = arena->link;
     for (Block *b = arena->block, *next; b; b = next) {
         next = b->next;
         free(b);

@@ -1,4 +1,4 @@
-/* Memory that lives as long as a compilation: allocate, never free one by one. */
+/* Memory that lives as long as a compilation, or a part of it: allocate, never free one by one. */
 #ifndef NETC_ARENA_H
 #define NETC_ARENA_H
 
@@ -9,6 +9,9 @@ typedef struct Arena Arena;
 
 Arena *arena_new(void);
 void arena_free(Arena *arena);
+
+/* For what may end before the whole does; arena_free(whole) frees it, too. */
+Arena *arena_part(Arena *whole);
 
 /* Zeroed bytes, aligned to 16. Never NULL: when memory is short, the handler below is called, and must not return. */
 void *arena_alloc(Arena *arena, size_t bytes);

@@ -21,6 +21,34 @@ Expr *compute_find_reduce(const Compute *compute)
     return found;
 }
 
+Compute *compute_copy(const Compute *compute)
+{
+    Arena *arena = exprs_arena(compute->pool);
+    Expr **now;
+    Compute *copy = arena_copy(arena, compute, sizeof *compute);
+    copy->form = 0;
+    copy->pool = exprs_copy(compute->pool, &now);
+    copy->axis.at = arena_copy(arena, copy->axis.at, (size_t)copy->axis.count * sizeof *copy->axis.at);
+    copy->axis.capacity = copy->axis.count;
+    for (int i = 0; i < copy->axis.count; i++)
+        if (copy->axis.at[i].dynamic)
+            copy->axis.at[i].dynamic = now[copy->axis.at[i].dynamic->id];
+    copy->buffer.at =
+        arena_copy(arena, copy->buffer.at, (size_t)copy->buffer.count * sizeof *copy->buffer.at);
+    copy->buffer.capacity = copy->buffer.count;
+    copy->argument.at =
+        arena_copy(arena, copy->argument.at, (size_t)copy->argument.count * sizeof *copy->argument.at);
+    copy->argument.capacity = copy->argument.count;
+    copy->store.at = arena_copy(arena, copy->store.at, (size_t)copy->store.count * sizeof *copy->store.at);
+    copy->store.capacity = copy->store.count;
+    for (int i = 0; i < copy->store.count; i++) {
+        copy->store.at[i].at = now[copy->store.at[i].at->id];
+        copy->store.at[i].value = now[copy->store.at[i].value->id];
+    }
+    copy->reduce = copy->reduce ? now[copy->reduce->id] : NULL;
+    return copy;
+}
+
 static Expr *renumber_leaf(Exprs *pool, Expr *e, void *context)
 {
     const int *now = context;

@@ -36,10 +36,14 @@ typedef struct Compute {
     int phase;
     int loop;            /* of the phase's graph: computed once a step; 0: none */
     double flops, bytes; /* at the nominal batch */
+    int form; /* those of one form share all but names, buffers' ids and arguments' values; 0: none does (passes/form.h) */
 } Compute;
 
 void compute_print(Text *text, const Compute *compute);
 const char *compute_fault(const Compute *compute); /* the first broken rule in words, or NULL */
+
+/* With expressions, axes, stores and buffers of its own. */
+Compute *compute_copy(const Compute *compute);
 
 /* Buffers that are neither read nor written leave the list; the others move up. */
 void compute_drop_buffers(Compute *compute);

@@ -111,6 +111,28 @@ static Expr *intern(Exprs *pool, Expr key)
     return e;
 }
 
+Exprs *exprs_copy(const Exprs *pool, Expr ***copies)
+{
+    Exprs *copy = arena_copy(pool->arena, pool, sizeof *pool);
+    Expr **of = arena_alloc(pool->arena, ((size_t)pool->count + 1) * sizeof *of);
+    for (int i = 0; i < pool->table_size; i++)
+        if (pool->table[i])
+            of[pool->table[i]->id] = pool->table[i];
+    copy->table = arena_alloc(pool->arena, (size_t)pool->table_size * sizeof *copy->table);
+    for (int id = 0; id < pool->count; id++) { /* operands have smaller ids */
+        of[id] = arena_copy(pool->arena, of[id], sizeof *of[id]);
+        for (int i = 0; i < of[id]->count; i++)
+            if (of[id]->arg[i])
+                of[id]->arg[i] = of[of[id]->arg[i]->id];
+        table_insert(copy, of[id]);
+    }
+    copy->extent.at =
+        arena_copy(pool->arena, pool->extent.at, (size_t)pool->extent.count * sizeof *pool->extent.at);
+    copy->extent.capacity = pool->extent.count;
+    *copies = of;
+    return copy;
+}
+
 ScalarOp scalar_find(const char *name)
 {
     int op = 0;

@@ -80,6 +80,8 @@ struct Expr {
 Exprs *exprs_new(Arena *arena);
 Arena *exprs_arena(Exprs *pool);
 int exprs_count(const Exprs *pool); /* ids are below this */
+/* A pool of the same expressions under the same ids; (*copies)[id] are the new ones. */
+Exprs *exprs_copy(const Exprs *pool, Expr ***copies);
 
 /* Builders fold constants, know x+0, x·1, x·0 of integers, (a·c+b)/c and (a·c+b)%c where 0 ≤ b < c, and put constants
    last; float arithmetic is only folded where the result is exact by contract (both constant). */

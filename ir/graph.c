@@ -3,7 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
-const char *const phase_name[PHASE_COUNT] = {"init", "step", "test", "finish", "predict"};
+struct NodeSlot {
+    uint64_t hash;
+    Node *node; /* NULL: empty */
+};
+
+const char *const phase_name[PHASE_COUNT] = {"init", "step", "test", "finish", "prepare", "predict"};
 
 Model *model_new(Arena *arena, const char *name)
 {
@@ -16,12 +21,30 @@ Model *model_new(Arena *arena, const char *name)
     return model;
 }
 
+/* Where the first variable of that name is, or would be. */
+static Variable **variable_slot(const Model *model, const char *name)
+{
+    uint64_t at = text_hash(name, strlen(name));
+    Variable **slot;
+    do {
+        slot = &model->table[at++ & (uint64_t)(model->table_size - 1)];
+    } while (*slot && strcmp((*slot)->name, name));
+    return slot;
+}
+
+static void variables_grow(Model *model)
+{
+    model->table_size = model->table_size ? 2 * model->table_size : 64;
+    model->table = arena_alloc(model->arena, (size_t)model->table_size * sizeof(Variable *));
+    for (int i = 0; i < model->variable.count; i++) {
+        Variable **slot = variable_slot(model, model->variable.at[i]->name);
+        *slot = *slot ? *slot : model->variable.at[i];
+    }
+}
+
 Variable *model_find(const Model *model, const char *name)
 {
-    for (int i = 0; i < model->variable.count; i++)
-        if (!strcmp(model->variable.at[i]->name, name))
-            return model->variable.at[i];
-    return NULL;
+    return model->table_size ? *variable_slot(model, name) : NULL;
 }
 
 Variable *model_variable(Model *model, VariableKind kind, const char *name, Type type)
@@ -31,19 +54,26 @@ Variable *model_variable(Model *model, VariableKind kind, const char *name, Type
     v->trainable = v->decay = kind == VARIABLE_PARAM;
     v->id = model->variable.count;
     list_add(model->arena, &model->variable, v);
+    if (2 * model->variable.count > model->table_size)
+        variables_grow(model);
+    Variable **slot = variable_slot(model, name);
+    *slot = *slot ? *slot : v;
     return v;
 }
 
 Graph *graph_new(Model *model, const char *name)
 {
-    Graph *graph = arena_alloc(model->arena, sizeof *graph);
-    graph->arena = model->arena;
+    Arena *arena = arena_part(model->arena);
+    Graph *graph = arena_alloc(arena, sizeof *graph);
+    graph->arena = arena;
     graph->model = model;
     graph->name = name;
     graph->table_size = 64;
     graph->table = arena_alloc(graph->arena, (size_t)graph->table_size * sizeof *graph->table);
     return graph;
 }
+
+void graph_free(Graph *graph) { arena_free(graph->arena); }
 
 /* ---- equal nodes are one ------------------------------------------------------------------------------- */
 
@@ -93,22 +123,25 @@ static bool node_equal(const Node *a, const Node *b)
     return true;
 }
 
-static Node **table_slot(Graph *graph, const Node *key)
+static struct NodeSlot *table_slot(Graph *graph, uint64_t hash, const Node *key)
 {
-    uint64_t at = node_hash(key);
-    Node **slot;
+    uint64_t at = hash;
+    struct NodeSlot *slot;
     do {
         slot = &graph->table[at++ & (uint64_t)(graph->table_size - 1)];
-    } while (*slot && !node_equal(*slot, key));
+    } while (slot->node && (slot->hash != hash || !node_equal(slot->node, key)));
     return slot;
 }
 
 static void table_grow(Graph *graph)
 {
+    struct NodeSlot *old = graph->table;
+    int size = graph->table_size;
     graph->table_size *= 2;
     graph->table = arena_alloc(graph->arena, (size_t)graph->table_size * sizeof *graph->table);
-    for (int i = 0; i < graph->node.count; i++)
-        *table_slot(graph, graph->node.at[i]) = graph->node.at[i];
+    for (int i = 0; i < size; i++)
+        if (old[i].node)
+            *table_slot(graph, old[i].hash, old[i].node) = old[i];
 }
 
 Node *graph_add(Graph *graph, Node node)
@@ -117,9 +150,10 @@ Node *graph_add(Graph *graph, Node node)
     if (!graph_infer(&node, &type))
         return NULL;
     node.type = type;
-    Node **slot = table_slot(graph, &node);
-    if (*slot)
-        return *slot;
+    uint64_t hash = node_hash(&node);
+    struct NodeSlot *slot = table_slot(graph, hash, &node);
+    if (slot->node)
+        return slot->node;
     Node *made = arena_copy(graph->arena, &node, sizeof node);
     if ((node_enters_loop(made) || node_leaves_loop(made)) && made->attr[0].at[0] > graph->loops)
         graph->loops = (int)made->attr[0].at[0];
@@ -129,7 +163,7 @@ Node *graph_add(Graph *graph, Node node)
     if (!made->span.source)
         made->span = graph->span;
     list_add(graph->arena, &graph->node, made);
-    *slot = made;
+    *slot = (struct NodeSlot){hash, made};
     if (2 * graph->node.count > graph->table_size)
         table_grow(graph);
     return made;

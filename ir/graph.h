@@ -58,6 +58,7 @@ typedef enum VariableKind {
     VARIABLE_INPUT, /* a field of a data source, or an input of the net: set by the runtime before a phase */
     VARIABLE_SCALAR, /* set by the runtime: step epoch epochs progress (f32), seed (u32[2]), and option.NAME (f32, NaN
                         unless given on the command line) */
+    VARIABLE_PREPARED, /* set by phase `prepare`, for phase `predict`: what is made of parameters alone */
 } VariableKind;
 
 struct Variable {
@@ -89,15 +90,15 @@ typedef struct Carry { /* at the end of each step of its loop, state := next */
 } Carry;
 
 struct Graph {
-    Arena *arena;
+    Arena *arena; /* its own, which graph_free() ends: names are in the model's */
     struct Model *model;
     const char *name;
     LIST(Node *) node;
     LIST(Result) result;
     LIST(Assign) assign;
     LIST(Carry) carry;
-    int loops;    /* numbers of loops are 1 … loops */
-    Node **table; /* hash of equal nodes */
+    int loops;              /* numbers of loops are 1 … loops */
+    struct NodeSlot *table; /* of equal nodes, by hash */
     int table_size;
     const char *scope; /* name that graph_add gives to nodes; set by the front end */
     Span span;         /* likewise */
@@ -106,7 +107,15 @@ struct Graph {
 /* The phases of a program. init: initialisers → parameters and states. step: one training step. test: one batch of
    an evaluation, adding to METRIC variables. finish: METRIC variables → loss and metrics of the whole split, run with
    batch = number of samples. predict: inputs → the net's outputs. An absent phase has no nodes. */
-typedef enum { PHASE_INIT, PHASE_STEP, PHASE_TEST, PHASE_FINISH, PHASE_PREDICT, PHASE_COUNT } Phase;
+typedef enum {
+    PHASE_INIT,
+    PHASE_STEP,
+    PHASE_TEST,
+    PHASE_FINISH,
+    PHASE_PREPARE,
+    PHASE_PREDICT,
+    PHASE_COUNT
+} Phase;
 extern const char *const phase_name[PHASE_COUNT];
 
 typedef struct Field { /* `train`'s data: one field of a source, in the source's order */
@@ -144,6 +153,8 @@ typedef struct Model {
     Arena *arena;
     const char *name; /* of the net */
     LIST(Variable *) variable;
+    Variable **table; /* by hash of the name */
+    int table_size;
     Graph *phase[PHASE_COUNT];
     Training *training; /* NULL: the file has no `train` */
     int64_t batch;      /* nominal batch: train's, else 1 */
@@ -164,6 +175,7 @@ Model *model_new(Arena *arena, const char *name);
 Variable *model_variable(Model *model, VariableKind kind, const char *name, Type type);
 Variable *model_find(const Model *model, const char *name); /* NULL if there is none */
 Graph *graph_new(Model *model, const char *name);
+void graph_free(Graph *graph); /* before the model ends */
 
 /* Adds `node` (op, in, attr, value, variable; type where the op cannot infer it: CONST SIZE VARIABLE IOTA RANDOM CAST
    RESHAPE BROADCAST), or finds its equal. Returns NULL, with the reason in graph_why(), if the op refuses. */

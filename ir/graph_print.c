@@ -2,8 +2,9 @@
 #include "graph_text.h"
 
 const char *const variable_kind_name[VARIABLE_KINDS] = {
-    [VARIABLE_PARAM] = "param",   [VARIABLE_STATE] = "state", [VARIABLE_SLOT] = "slot",
-    [VARIABLE_METRIC] = "metric", [VARIABLE_INPUT] = "input", [VARIABLE_SCALAR] = "scalar"};
+    [VARIABLE_PARAM] = "param",      [VARIABLE_STATE] = "state", [VARIABLE_SLOT] = "slot",
+    [VARIABLE_METRIC] = "metric",    [VARIABLE_INPUT] = "input", [VARIABLE_SCALAR] = "scalar",
+    [VARIABLE_PREPARED] = "prepared"};
 const char *const result_kind_name[RESULT_KINDS] = {
     [RESULT_OUTPUT] = "output", [RESULT_LOSS] = "loss", [RESULT_METRIC] = "metric"};
 

@@ -95,7 +95,7 @@ const char *variable_fault(const Model *model, int place)
         return arena_printf(arena, "variable %d has no name", place);
     if (v->id != place)
         return arena_printf(arena, "variable '%s' has id %d at place %d", v->name, v->id, place);
-    if ((unsigned)v->kind > VARIABLE_SCALAR)
+    if ((unsigned)v->kind > VARIABLE_PREPARED)
         return arena_printf(arena, "variable '%s' has no kind", v->name);
     const char *limit = type_limit_fault(model, &v->type);
     if (limit)
@@ -324,6 +324,8 @@ bool phase_sets(int phase, VariableKind kind)
         return saved || kind == VARIABLE_METRIC;
     case PHASE_TEST:
         return kind == VARIABLE_METRIC;
+    case PHASE_PREPARE:
+        return kind == VARIABLE_PREPARED;
     case PHASE_FINISH:
     case PHASE_PREDICT:
         return false;
@@ -501,6 +503,29 @@ static const char *init_fault(const Model *model)
     return fault;
 }
 
+/* What is prepared is set by one phase, all of it, and read by one. */
+static const char *prepare_fault(const Model *model)
+{
+    const Graph *prepare = model->phase[PHASE_PREPARE];
+    bool *set = scratch(model->variable.count, sizeof *set);
+    const char *fault = NULL;
+    for (int i = 0; prepare && i < prepare->assign.count; i++)
+        set[prepare->assign.at[i].variable->id] = true;
+    for (int i = 0; i < model->variable.count && !fault; i++)
+        if (model->variable.at[i]->kind == VARIABLE_PREPARED && !set[i])
+            fault = arena_printf(model->arena, "prepare: '%s' is not set", model->variable.at[i]->name);
+    free(set);
+    for (int p = 0; p < PHASE_COUNT && !fault; p++)
+        for (int i = 0; model->phase[p] && p != PHASE_PREDICT && i < model->phase[p]->node.count && !fault;
+             i++) {
+            const Node *n = model->phase[p]->node.at[i];
+            if (n->op == OP_VARIABLE && n->variable->kind == VARIABLE_PREPARED)
+                fault = arena_printf(model->arena, "%s: '%s' is for predictions", phase_name[p],
+                                     n->variable->name);
+        }
+    return fault;
+}
+
 const char *model_fault(const Model *model)
 {
     Arena *arena = model->arena;
@@ -521,5 +546,7 @@ const char *model_fault(const Model *model)
     }
     if (!fault && model->training)
         fault = training_fault(model);
-    return fault ? fault : init_fault(model);
+    if (!fault)
+        fault = init_fault(model);
+    return fault ? fault : prepare_fault(model);
 }

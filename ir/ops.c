@@ -49,6 +49,16 @@ const char *op_attr_name(OpKind op, int attr, int *length)
     return at;
 }
 
+AttrUse op_attr_use(OpKind op, int attr, int place)
+{
+    if (op == OP_RANDOM && attr == 0)
+        return ATTR_ARGUMENT;
+    bool loop = op == OP_CARRY || op == OP_STEP || op == OP_STACK || op == OP_LAST;
+    if ((loop && attr == 0 && place == 0) || (op == OP_CARRY && attr == 1))
+        return ATTR_NUMBER;
+    return ATTR_COMPUTED;
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static _Thread_local char why[600];

@@ -27,6 +27,11 @@ typedef struct OpRule {
 } OpRule;
 extern const OpRule op_rule[OP_COUNT];
 
+/* What the definition makes of a number of an attribute: part of what is computed, a constant of the call, or nothing: the
+   numbers of loops and states. */
+typedef enum { ATTR_COMPUTED, ATTR_ARGUMENT, ATTR_NUMBER } AttrUse;
+AttrUse op_attr_use(OpKind op, int attr, int place);
+
 bool axes_valid(const Ints *axes, int rank); /* distinct axes of a tensor of that rank */
 
 /* infer functions end in `return refuse("conv: kernel …", …)`. */

@@ -6,14 +6,23 @@
 #include "kernel.h"
 #include "target.h"
 
-typedef enum { BUFFER_VARIABLE, BUFFER_RESULT, BUFFER_TRANSIENT } BufferKind;
+typedef enum {
+    BUFFER_VARIABLE,
+    BUFFER_PREPARED, /* made by phase `prepare`, lives to the end of `predict` */
+    BUFFER_RESULT,
+    BUFFER_TRANSIENT
+} BufferKind;
+
+enum { PANEL = 16 }; /* elements, on every CPU: layouts never depend on the target */
 
 typedef struct Buffer {
     BufferKind kind;
     const char *name;
     Type type;          /* logical */
     int axes[MAX_RANK]; /* layout: logical axes from the outermost in memory to the innermost */
-    Variable *variable; /* VARIABLE */
+    int panel;          /* if not 0, the innermost axis is cut into panels of PANEL elements, whose number stands at place
+                           panel - 1 of the order; its extent is whole panels */
+    Variable *variable; /* VARIABLE, PREPARED */
     int first, last;    /* calls, in the program's order of all phases */
     int64_t offset;     /* bytes in the arena, at the planned batch */
 } Buffer;

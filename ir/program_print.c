@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
-static const char *const buffer_kind_name[] = {
-    [BUFFER_VARIABLE] = "variable", [BUFFER_RESULT] = "result", [BUFFER_TRANSIENT] = "transient"};
+static const char *const buffer_kind_name[] = {[BUFFER_VARIABLE] = "variable",
+                                               [BUFFER_PREPARED] = "prepared",
+                                               [BUFFER_RESULT] = "result",
+                                               [BUFFER_TRANSIENT] = "transient"};
 
 /* ---- kernels and calls --------------------------------------------------------------------------------- */
 
@@ -83,11 +85,11 @@ static void print_layout(Text *text, const Buffer *buffer)
     bool rows = true;
     for (int d = 0; d < buffer->type.rank; d++)
         rows &= buffer->axes[d] == d;
-    if (rows)
+    if (rows && !buffer->panel)
         return;
     text_add(text, " as");
     for (int d = 0; d < buffer->type.rank; d++)
-        text_printf(text, " %d", buffer->axes[d]);
+        text_printf(text, "%s %d", buffer->panel == d + 1 ? " panel" : "", buffer->axes[d]);
 }
 
 static void print_buffer(Text *text, const Program *program, const Buffer *buffer)

@@ -57,6 +57,11 @@ static const char *place_fault(const Program *program, const Buffer *b)
     if (b->first < 0 || b->first > b->last || b->last > last)
         return arena_printf(program->arena, "buffer '%s' lives from call %d to %d, but the calls are 0 to %d",
                             b->name, b->first, b->last, last);
+    const ProgramPhase *predict = &program->phase[PHASE_PREDICT];
+    if (b->kind == BUFFER_PREPARED &&
+        (b->first >= predict->first || b->last < predict->first + predict->count - 1))
+        return arena_printf(program->arena, "'%s' lives from call %d to %d, not through all predictions",
+                            b->name, b->first, b->last);
     if (b->kind == BUFFER_VARIABLE && (b->first != 0 || b->last != last))
         return arena_printf(program->arena, "variable '%s' lives from call %d to %d only", b->name, b->first,
                             b->last);
@@ -82,10 +87,17 @@ static const char *buffer_fault(const Program *program, int place)
     if (!is_permutation(b->axes, b->type.rank))
         return arena_printf(arena, "buffer '%s': its layout is no permutation of %d axes", b->name,
                             b->type.rank);
-    if (b->kind != BUFFER_VARIABLE)
+    if (b->panel &&
+        (b->panel < 0 || b->panel > b->type.rank || b->type.dim[b->axes[b->type.rank - 1]].power ||
+         b->type.dim[b->axes[b->type.rank - 1]].count % PANEL || b->kind == BUFFER_VARIABLE ||
+         b->kind == BUFFER_RESULT))
+        return arena_printf(arena, "buffer '%s' has panels that do not fit", b->name);
+    if (b->kind != BUFFER_VARIABLE && b->kind != BUFFER_PREPARED)
         return v ? arena_printf(arena, "buffer '%s' is no variable's, but has one", b->name) : NULL;
     if (!v || v->id < 0 || v->id >= program->model->variable.count || program->model->variable.at[v->id] != v)
         return arena_printf(arena, "buffer '%s' belongs to no variable of the model", b->name);
+    if ((b->kind == BUFFER_PREPARED) != (v->kind == VARIABLE_PREPARED))
+        return arena_printf(arena, "buffer '%s' is not of its variable's kind", b->name);
     if (!type_same_shape(&b->type, &v->type))
         return arena_printf(arena, "buffer '%s' has not its variable's shape", b->name);
     return NULL;
@@ -94,6 +106,8 @@ static const char *buffer_fault(const Program *program, int place)
 /* Whether the runtime needs a variable's buffer even if no kernel does. */
 static bool is_needed(const Variable *variable)
 {
+    if (variable->kind == VARIABLE_PREPARED)
+        return false;
     return variable->kind != VARIABLE_SCALAR || !strncmp(variable->name, "option.", 7);
 }
 
@@ -175,11 +189,11 @@ static const char *order_fault(const Program *program, int phase, int place, boo
     const Kernel *kernel = program->kernel.at[call->kernel];
     for (int i = 0; i < kernel->buffer.count; i++) {
         const Buffer *b = &program->buffer.at[call->buffer[i]];
-        if (kernel->buffer.at[i].read && b->kind != BUFFER_VARIABLE && !written[call->buffer[i]])
+        bool kept = b->kind == BUFFER_VARIABLE || (b->kind == BUFFER_PREPARED && phase == PHASE_PREDICT);
+        if (kernel->buffer.at[i].read && !kept && !written[call->buffer[i]])
             return arena_printf(program->arena, "call %d of %s reads '%s' before it is written", place,
                                 kernel->name, b->name);
-        if (kernel->buffer.at[i].written && b->kind == BUFFER_VARIABLE &&
-            !phase_sets(phase, b->variable->kind))
+        if (kernel->buffer.at[i].written && b->variable && !phase_sets(phase, b->variable->kind))
             return arena_printf(program->arena, "call %d of %s writes '%s', which phase %s may not", place,
                                 kernel->name, b->name, phase_name[phase]);
     }

@@ -39,13 +39,18 @@ void text_add(Text *text, const char *string) { text_add_bytes(text, string, str
 
 void text_printf(Text *text, const char *format, ...)
 {
+    enum { MOSTLY = 100 };
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    reserve(text, MOSTLY);
+    size_t room = text->capacity - text->length;
+    int length = vsnprintf(text->at + text->length, room, format, arguments);
     va_end(arguments);
-    reserve(text, (size_t)length);
-    vsnprintf(text->at + text->length, (size_t)length + 1, format, again);
+    if ((size_t)length >= room) {
+        reserve(text, (size_t)length);
+        vsnprintf(text->at + text->length, (size_t)length + 1, format, again);
+    }
     va_end(again);
     text->length += (size_t)length;
 }
@@ -62,7 +67,7 @@ void text_quote(Text *text, const char *string)
                  *c == '/') /* no trigraph, no end of a comment */
             text_printf(text, "\\%03o", *c);
         else
-            text_printf(text, "%c", *c);
+            text_add_bytes(text, c, 1);
     }
     text_add(text, "\"");
 }

@@ -2,6 +2,7 @@
    needed, the kernel that makes the new one writes it in place; else it is copied at the end. Kernels are ordered so that
    old values are read before they are overwritten, and a parameter is updated as soon as its gradient is whole. The kernels
    of a loop stay together, and are ordered among themselves first. */
+#include "form.h"
 #include "passes.h"
 #include "reader.h"
 
@@ -127,7 +128,18 @@ static bool in_place(const Order *o, int buffer, int variable, bool *after, int 
     return true;
 }
 
-static void rename_in(Compute *compute, int buffer, int variable)
+/* One buffer where there were two. */
+static void unite(Compute *compute, int from, int to)
+{
+    compute->buffer.at[to].written |= compute->buffer.at[from].written;
+    for (int s = 0; s < compute->store.count; s++)
+        if (compute->store.at[s].buffer == from)
+            compute->store.at[s].buffer = to;
+    /* compute_drop_buffers removes it */
+    compute->buffer.at[from].read = compute->buffer.at[from].written = false;
+}
+
+static void rename_in(Compilation *c, Compute *compute, int buffer, int variable)
 {
     int from = -1, to = -1;
     for (int b = 0; b < compute->buffer.count; b++) {
@@ -138,12 +150,35 @@ static void rename_in(Compute *compute, int buffer, int variable)
         compute->buffer.at[from].id = variable;
     if (from < 0 || to < 0)
         return;
-    compute->buffer.at[to].written |= compute->buffer.at[from].written;
-    for (int s = 0; s < compute->store.count; s++)
-        if (compute->store.at[s].buffer == from)
-            compute->store.at[s].buffer = to;
-    /* compute_drop_buffers removes it */
-    compute->buffer.at[from].read = compute->buffer.at[from].written = false;
+    Key *key = key_new(c, KEY_UNITE);
+    key_add(key, from);
+    key_add(key, to);
+    key_compute(key, compute);
+    void **form = made_of(c, key);
+    if (!*form) {
+        Compute *copy = compute_copy(compute);
+        unite(copy, from, to);
+        *form = form_new(c, key, copy);
+    }
+    *compute = *form_instance(c, *form, key, compute->name, compute->loop);
+}
+
+static void drop_buffers(Compilation *c, Compute *compute)
+{
+    bool all = true;
+    for (int b = 0; b < compute->buffer.count; b++)
+        all &= compute->buffer.at[b].read || compute->buffer.at[b].written;
+    if (all)
+        return;
+    Key *key = key_new(c, KEY_DROP);
+    key_compute(key, compute);
+    void **form = made_of(c, key);
+    if (!*form) {
+        Compute *copy = compute_copy(compute);
+        compute_drop_buffers(copy);
+        *form = form_new(c, key, copy);
+    }
+    *compute = *form_instance(c, *form, key, compute->name, compute->loop);
 }
 
 /* The kernels use `variable` where they used `buffer`. */
@@ -153,37 +188,50 @@ static void rename_buffer(const Order *o, int buffer, int variable, ProgramPhase
     list_add(o->c->arena, &users, o->producer[buffer]);
     for (int i = 0; i < users.count; i++)
         for (int k = 0; k < o->unit[users.at[i]].count; k++)
-            rename_in(o->unit[users.at[i]].at[k], buffer, variable);
+            rename_in(o->c, o->unit[users.at[i]].at[k], buffer, variable);
     for (int r = 0; r < phase->result.count; r++)
         if (phase->result.at[r].buffer == buffer)
             phase->result.at[r].buffer = variable;
 }
 
-/* Element by element, each in its buffer's layout. */
-static Compute *copy_compute(Compilation *c, int phase, int loop, int from, int to)
+static Compute *copy_form(Compilation *c, int phase, int from, int to)
 {
     Compute *copy = arena_alloc(c->arena, sizeof *copy);
     const Buffer *target = &c->program->buffer.at[to], *source = &c->program->buffer.at[from];
     const Type *type = &target->type;
-    *copy = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
-                      .pool = exprs_new(c->arena),
-                      .phase = phase,
-                      .loop = loop};
-    Expr *at[MAX_RANK];
-    for (int i = 0; i < type->rank; i++) {
-        list_add(c->arena, &copy->axis, ((ComputeAxis){type->dim[target->axes[i]], NULL}));
-        expr_set_extent(copy->pool, i, type->dim[target->axes[i]]);
-        at[target->axes[i]] = expr_axis(copy->pool, i);
-    }
-    copy->outputs = type->rank;
+    *copy = (Compute){.pool = exprs_new(c->arena), .phase = phase};
+    Expr *at[MAX_RANK] = {0};
+    layout_loops(c->arena, copy, type, target->axes, target->panel, at);
     int read = compute_buffer(c, copy, from, type->dtype), write = compute_buffer(c, copy, to, type->dtype);
     copy->buffer.at[read].read = copy->buffer.at[write].written = true;
-    Expr *value = expr_load(copy->pool, type->dtype, read, layout_address(copy->pool, type, source->axes, at),
-                            NULL, NULL);
-    list_add(c->arena, &copy->store,
-             ((ComputeStore){write, layout_address(copy->pool, type, target->axes, at), value}));
+    Expr *value = expr_load(copy->pool, type->dtype, read,
+                            layout_address(copy->pool, type, source->axes, source->panel, at), NULL, NULL);
+    list_add(
+        c->arena, &copy->store,
+        ((ComputeStore){write, layout_address(copy->pool, type, target->axes, target->panel, at), value}));
     copy->bytes = 2.0 * (double)type_bytes(type, c->model->batch);
     return copy;
+}
+
+/* Element by element, each in its buffer's layout. */
+static Compute *copy_compute(Compilation *c, int phase, int loop, int from, int to)
+{
+    const Buffer *target = &c->program->buffer.at[to], *source = &c->program->buffer.at[from];
+    Key *key = key_new(c, KEY_COPY);
+    key_add(key, phase);
+    key_type(key, &target->type);
+    for (int i = 0; i < target->type.rank; i++) {
+        key_add(key, source->axes[i]);
+        key_add(key, target->axes[i]);
+    }
+    key_add(key, source->panel);
+    key_add(key, target->panel);
+    key_buffer(key, from);
+    key_buffer(key, to);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, copy_form(c, phase, from, to));
+    return form_instance(c, *form, key, arena_printf(c->arena, "%s copy", target->name), loop);
 }
 
 /* ---- order --------------------------------------------------------------------------------------------- */
@@ -414,6 +462,6 @@ bool pass_assign(Compilation *c)
     c->compute.count = all.count;
     c->compute.capacity = all.capacity;
     for (int i = 0; i < c->compute.count; i++)
-        compute_drop_buffers(c->compute.at[i]);
+        drop_buffers(c, c->compute.at[i]);
     return true;
 }

@@ -109,6 +109,7 @@ bool pass_autodiff(Compilation *c)
 {
     for (int p = 0; p < PHASE_COUNT; p++)
         for (Backward b; (b = (Backward){.loss = first_loss(c->model->phase[p])}).loss;)
-            c->model->phase[p] = backward_loop_keep(graph_rewrite(c->model->phase[p], false, make, &b), &b);
+            graph_replace(c->model, p,
+                          backward_loop_keep(graph_rewrite(c->model->phase[p], false, make, &b), &b));
     return true;
 }

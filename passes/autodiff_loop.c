@@ -234,5 +234,9 @@ static Node *keep(Rewrite *r, const Node *old, Node node)
 
 Graph *backward_loop_keep(Graph *graph, Backward *b)
 {
-    return b->again.count ? graph_rewrite(graph, false, keep, b) : graph;
+    if (!b->again.count)
+        return graph;
+    Graph *kept = graph_rewrite(graph, false, keep, b);
+    graph_free(graph);
+    return kept;
 }

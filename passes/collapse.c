@@ -1,6 +1,6 @@
 /* Neighbouring axes that memory does not tell apart become one: a relu over [n, h, w, c] is one loop, a convolution's
    kernel column and channel are one reduced axis. The order of terms stays what it was. */
-#include "passes.h"
+#include "form.h"
 
 #include <string.h>
 
@@ -139,10 +139,22 @@ static bool merge_reduced(Compute *c)
     return false;
 }
 
+static void adopt(Compute *c, const Compute *first)
+{
+    memcpy(&c->axis, &first->axis, sizeof c->axis);
+    memcpy(&c->store, &first->store, sizeof c->store);
+    c->outputs = first->outputs;
+    c->reduce = first->reduce;
+}
+
 bool pass_collapse(Compilation *c)
 {
+    const int *first = form_firsts(c);
     for (int i = 0; i < c->compute.count; i++)
-        while (merge_outputs(c->compute.at[i]) || merge_reduced(c->compute.at[i]))
-            ;
+        if (first[i] == i)
+            while (merge_outputs(c->compute.at[i]) || merge_reduced(c->compute.at[i]))
+                ;
+        else
+            adopt(c->compute.at[i], c->compute.at[first[i]]);
     return true;
 }

@@ -2,15 +2,18 @@
    innermost (NHWC); what is elementwise beside them follows its operands; all else is row-major. A
    contraction whose operand cannot be read in straight lines gets a copy of it that can. Layouts depend on
    shapes only, never on the target. */
+#include "form.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct Layout {
     bool known; /* it says more than row-major by default */
     int axes[MAX_RANK];
+    int panel; /* as in Buffer */
 } Layout;
 
 typedef struct Layouter {
@@ -28,7 +31,10 @@ static Layout row_major(void)
     return l;
 }
 
-static Layout fixed(int a, int b, int c, int d, int e) { return (Layout){true, {a, b, c, d, e, 5, 6, 7}}; }
+static Layout fixed(int a, int b, int c, int d, int e)
+{
+    return (Layout){.known = true, .axes = {a, b, c, d, e, 5, 6, 7}};
+}
 
 /* ---- through views ------------------------------------------------------------------------------------- */
 
@@ -146,7 +152,16 @@ static Layout through_stack(const Node *n, const Layout *in)
 
 /* ---- what a node's operands suggest -------------------------------------------------------------------- */
 
-static Layout suggested(const Layouter *l, const Node *n)
+/* What a contraction reads in vectors lies in panels of them, if these are whole. */
+static Layout in_panels(Layout l, const Type *type, int place)
+{
+    Size width = type->dim[l.axes[type->rank - 1]];
+    l.panel = width.power == 0 && width.count % PANEL == 0 ? place + 1 : 0;
+    l.known = true;
+    return l;
+}
+
+static Layout suggested_order(const Layouter *l, const Node *n)
 {
     const Layout *in = op_info[n->op].inputs ? &l->layout[n->in[0]->id] : NULL;
     switch (n->op) {
@@ -186,6 +201,13 @@ static Layout suggested(const Layouter *l, const Node *n)
     return row_major();
 }
 
+static Layout suggested(const Layouter *l, const Node *n)
+{
+    Layout layout = suggested_order(l, n);
+    layout.panel = 0;
+    return n->op == OP_WINOGRAD_WEIGHT ? in_panels(layout, &n->type, 2) : layout;
+}
+
 /* ---- parameters ---------------------------------------------------------------------------------------- */
 
 /* The variable that a convolution reads as weights, seen through one reshape; NULL if they are anything else. */
@@ -194,6 +216,28 @@ static const Variable *convolution_weight(const Node *n)
     const Node *w = n->op == OP_CONV ? n->in[1] : n->op == OP_WINOGRAD_WEIGHT ? n->in[0] : NULL;
     bool seen = w && w->op == OP_RESHAPE && w->in[0]->op == OP_VARIABLE && w->in[0]->type.rank == 4;
     return seen ? w->in[0]->variable : NULL;
+}
+
+/* What is prepared for one contraction lies as that reads it. */
+static void place_prepared(const Model *model, Layout *of_variable)
+{
+    const Graph *predict = model->phase[PHASE_PREDICT];
+    int *uses = arena_alloc(model->arena, ((size_t)model->variable.count + 1) * sizeof *uses);
+    for (int i = 0; i < predict->node.count; i++)
+        for (int k = 0; k < op_info[predict->node.at[i]->op].inputs; k++)
+            if (predict->node.at[i]->in[k]->op == OP_VARIABLE)
+                uses[predict->node.at[i]->in[k]->variable->id]++;
+    for (int i = 0; i < predict->node.count; i++) {
+        const Node *n = predict->node.at[i], *w = n->in[1];
+        if (op_info[n->op].class != OP_CLASS_CONTRACT || w->op != OP_VARIABLE ||
+            w->variable->kind != VARIABLE_PREPARED || uses[w->variable->id] != 1)
+            continue;
+        Layout *l = &of_variable[w->variable->id];
+        if (n->op == OP_CONV)
+            *l = in_panels(fixed(0, 3, 4, 2, 1), &w->type, 1);
+        else if (n->op == OP_MATMUL)
+            *l = in_panels(row_major(), &w->type, w->type.rank - 2);
+    }
 }
 
 /* [o, c, kh, kw] lies as kh kw c o: the order in which a convolution's chain runs, output channels in
@@ -211,6 +255,7 @@ static void place_variables(const Model *model, Layout *of_variable)
             memcpy(of_variable[weight->id].axes, order, sizeof order);
             of_variable[weight->id].known = true;
         }
+    place_prepared(model, of_variable);
     for (int i = 0; i < model->variable.count; i++)
         if (model->variable.at[i]->of && model->variable.at[i]->type.rank == 4)
             of_variable[i] = of_variable[model->variable.at[i]->of->id];
@@ -239,7 +284,7 @@ static Visit straight_visitor(Expr *e, void *context)
 
 /* Whether `contract` reads its operands by addresses that are sums of axes, without predicates, and in steps
    of 0 or 1 along its innermost axis: tried, by making its expression. */
-static bool operand_is_straight(Layouter *l, const Node *contract, int operand, const Layout *layout)
+static bool try_operand(Layouter *l, const Node *contract, int operand, const Layout *layout)
 {
     Compilation *c = l->c;
     Compute probe = {.pool = exprs_new(c->arena)};
@@ -259,6 +304,23 @@ static bool operand_is_straight(Layouter *l, const Node *contract, int operand, 
         return true;
     Straight straight = {probe.axis.count, vector};
     return expr_visit(probe.pool, product->arg[operand], straight_visitor, &straight);
+}
+
+static bool operand_is_straight(Layouter *l, const Node *contract, int operand, const Layout *layout)
+{
+    Key *key = key_new(l->c, KEY_STRAIGHT);
+    key_add(key, operand);
+    for (int i = 0; i < contract->type.rank; i++)
+        key_add(key, layout->axes[i]);
+    key_region(l->c, key, l->phase, contract, contract, NULL);
+    void **made = made_of(l->c, key);
+    if (!*made) {
+        bool tried = try_operand(l, contract, operand, layout);
+        *made = arena_copy(l->c->arena, &tried, sizeof tried);
+    }
+    bool straight = *(const bool *)*made;
+    assert(!l->c->verify || straight == try_operand(l, contract, operand, layout));
+    return straight;
 }
 
 static Layout copy_layout(const Node *contract, int operand)
@@ -298,6 +360,9 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
     const Variable **assigned = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *assigned);
     for (int i = 0; i < graph->assign.count; i++)
         assigned[graph->assign.at[i].node->id] = graph->assign.at[i].variable;
+    bool *result = arena_alloc(c->arena, (size_t)graph->node.count + 1);
+    for (int i = 0; i < graph->result.count; i++)
+        result[graph->result.at[i].node->id] = true;
     bool *carried = arena_alloc(c->arena, (size_t)graph->node.count + 1);
     for (int i = 0; i < graph->carry.count; i++)
         carried[graph->carry.at[i].next->id] = true;
@@ -310,10 +375,14 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
             copy_operands(&l, n, &l.layout[i]);
         if (assigned[i])
             l.layout[i] = of_variable[assigned[i]->id];
+        if (result[i]) /* people read it */
+            l.layout[i].panel = 0;
         if (carried[i]) /* as the state: row-major */
             l.layout[i] = row_major();
-        if (l.place[i].place == PLACE_MEMORY || reduces(n)) /* a reducer's kernel runs in its order */
+        if (l.place[i].place == PLACE_MEMORY || reduces(n)) { /* a reducer's kernel runs in its order */
             memcpy(l.place[i].axes, l.layout[i].axes, sizeof l.layout[i].axes);
+            l.place[i].panel = l.layout[i].panel;
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 /* Each kernel's nodes become one Compute: the root's definition, with inline nodes in it, over axes in the
    order in which the result lies in memory. */
+#include "form.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- the program's buffers ----------------------------------------------------------------------------- */
@@ -25,7 +27,8 @@ static void add_variables(Compilation *c)
     c->buffer_of_variable = arena_alloc(c->arena, ((size_t)c->model->variable.count + 1) * sizeof(int));
     for (int i = 0; i < c->model->variable.count; i++) {
         Variable *v = c->model->variable.at[i];
-        c->buffer_of_variable[i] = add_buffer(c, BUFFER_VARIABLE, v->name, v->type, axes, v);
+        BufferKind kind = v->kind == VARIABLE_PREPARED ? BUFFER_PREPARED : BUFFER_VARIABLE;
+        c->buffer_of_variable[i] = add_buffer(c, kind, v->name, v->type, axes, v);
     }
     for (int p = 0; p < PHASE_COUNT; p++)
         for (int i = 0; i < c->model->phase[p]->node.count; i++) {
@@ -35,6 +38,7 @@ static void add_variables(Compilation *c)
                 continue;
             place->buffer = c->buffer_of_variable[n->variable->id];
             memcpy(c->program->buffer.at[place->buffer].axes, place->axes, sizeof place->axes);
+            c->program->buffer.at[place->buffer].panel = place->panel;
         }
 }
 
@@ -45,8 +49,10 @@ static void adopt_layouts(Compilation *c, const Graph *graph, const NodePlace *p
     for (int i = 0; i < graph->assign.count; i++) {
         const Assign *a = &graph->assign.at[i];
         Buffer *b = &c->program->buffer.at[c->buffer_of_variable[a->variable->id]];
-        if (a->node->op != OP_VARIABLE)
-            memcpy(b->axes, place[a->node->id].axes, sizeof b->axes);
+        if (a->node->op == OP_VARIABLE)
+            continue;
+        memcpy(b->axes, place[a->node->id].axes, sizeof b->axes);
+        b->panel = place[a->node->id].panel;
     }
 }
 
@@ -163,23 +169,24 @@ static void estimate(const Compilation *c, Compute *compute)
     }
 }
 
-static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+/* The node in whose loops a root is computed. */
+static const Node *shape_of(const NodePlace *place, const Node *root)
+{
+    return place->reducer ? place->reducer : root;
+}
+
+static Compute *lower_form(Compilation *c, int phase, const Node *root, int loop)
 {
     const NodePlace *place = &c->place[phase][root->id];
-    const Node *shape = place->reducer ? place->reducer : root;
+    const Node *shape = shape_of(place, root);
     const int *order = c->place[phase][shape->id].axes;
     Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = kernel_name(c, root, place->reducer),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
     Reader reader = reader_new(c, phase, compute);
-    Expr *at[MAX_RANK], *index[MAX_RANK];
-    for (int i = 0; i < shape->type.rank; i++)
-        at[order[i]] = root->op == OP_STACK && order[i] == 0
-                           ? step_index(&reader.definer, root) /* one element of it */
-                           : reduce_axis(&reader.definer, shape->type.dim[order[i]]);
-    compute->outputs = compute->axis.count;
+    Expr *at[MAX_RANK] = {0}, *index[MAX_RANK];
+    if (root->op == OP_STACK) /* one element of it */
+        at[0] = step_index(&reader.definer, root);
+    layout_loops(c->arena, compute, &shape->type, order, shape == root ? place->panel : 0, at);
     memcpy(index, at, sizeof index);
     if (shape != root)
         index_upwards(compute->pool, c, phase, root, shape, at, index);
@@ -190,29 +197,76 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     compute->reduce = expr_find_reduce(value);
     estimate(c, compute);
+    return compute;
+}
+
+/* Of which estimate() takes the bytes. */
+static void key_buffer_types(const Compilation *c, Key *key)
+{
+    for (int i = 0; i < key->buffer.count; i++)
+        key_type(key, &c->program->buffer.at[key->buffer.at[i]].type);
+}
+
+/* All that lower_form reads. */
+static Key *root_key(Compilation *c, int phase, const Node *root, int loop)
+{
+    const NodePlace *place = &c->place[phase][root->id];
+    const Node *shape = shape_of(place, root);
+    Key *key = key_new(c, KEY_LOWER);
+    key_add(key, phase);
+    key_add(key, loop ? c->steps[phase][loop] : 0);
+    key_region(c, key, phase, root, root, place->reducer);
+    for (int i = 0; i < shape->type.rank; i++)
+        key_add(key, c->place[phase][shape->id].axes[i]);
+    key_buffer_types(c, key);
+    return key;
+}
+
+static void lower_root(Compilation *c, int phase, const Node *root, int loop)
+{
+    const Key *key = root_key(c, phase, root, loop);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, lower_form(c, phase, root, loop));
+    const char *name = kernel_name(c, root, c->place[phase][root->id].reducer);
+    Compute *compute = form_instance(c, *form, key, name, loop);
+    assert(!c->verify || compute_equal(compute, lower_form(c, phase, root, loop)));
     list_add(c->arena, &c->compute, compute);
+}
+
+static Compute *step_copy_form(Compilation *c, int phase, int loop, const Node *node, int to)
+{
+    const Buffer *target = &c->program->buffer.at[to];
+    Compute *compute = arena_alloc(c->arena, sizeof *compute);
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase, .loop = loop};
+    Reader reader = reader_new(c, phase, compute);
+    Expr *at[MAX_RANK] = {0};
+    layout_loops(c->arena, compute, &node->type, target->axes, target->panel, at);
+    Expr *value = reader_define(&reader, NULL, node, at);
+    int buffer = compute_buffer(c, compute, to, node->type.dtype);
+    compute->buffer.at[buffer].written = true;
+    Expr *address = layout_address(compute->pool, &node->type, target->axes, target->panel, at);
+    list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
+    estimate(c, compute);
+    return compute;
 }
 
 Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to)
 {
     const Buffer *target = &c->program->buffer.at[to];
-    Compute *compute = arena_alloc(c->arena, sizeof *compute);
-    *compute = (Compute){.name = arena_printf(c->arena, "%s copy", target->name),
-                         .pool = exprs_new(c->arena),
-                         .phase = phase,
-                         .loop = loop};
-    Reader reader = reader_new(c, phase, compute);
-    Expr *at[MAX_RANK];
+    Key *key = key_new(c, KEY_STEP_COPY);
+    key_add(key, phase);
+    key_add(key, c->steps[phase][loop]);
+    key_region(c, key, phase, NULL, node, NULL);
     for (int i = 0; i < node->type.rank; i++)
-        at[target->axes[i]] = reduce_axis(&reader.definer, node->type.dim[target->axes[i]]);
-    compute->outputs = compute->axis.count;
-    Expr *value = reader_define(&reader, NULL, node, at);
-    int buffer = compute_buffer(c, compute, to, node->type.dtype);
-    compute->buffer.at[buffer].written = true;
-    Expr *address = layout_address(compute->pool, &node->type, target->axes, at);
-    list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
-    estimate(c, compute);
-    return compute;
+        key_add(key, target->axes[i]);
+    key_add(key, target->panel);
+    key_buffer(key, to);
+    key_buffer_types(c, key);
+    void **form = made_of(c, key);
+    if (!*form)
+        *form = form_new(c, key, step_copy_form(c, phase, loop, node, to));
+    return form_instance(c, *form, key, arena_printf(c->arena, "%s copy", target->name), loop);
 }
 
 typedef LIST(const Node *) Nodes;
@@ -239,6 +293,7 @@ static bool take_buffer(Compilation *c, int phase, const Node *n)
     const NodePlace *layout = &c->place[phase][whole->id];
     place->buffer = add_buffer(c, BUFFER_TRANSIENT, n->name ? n->name : op_info[n->op].name, whole->type,
                                layout->axes, NULL);
+    c->program->buffer.at[place->buffer].panel = layout->panel;
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* A kernel that reads what another makes, element by element, takes it over: one pass over memory, several stores. So an
    optimizer's slots and its parameter are updated together, and an activation is stored beside the convolution it is of. */
-#include "passes.h"
+#include "form.h"
 
 #include <string.h>
 
@@ -128,12 +128,7 @@ static int argument_of(Merger *m, Compute *b, int64_t value)
 static Compute *merged(Merger *m, const Compute *a, const Compute *old)
 {
     Arena *arena = m->c->arena;
-    Compute *b = arena_copy(arena, old, sizeof *old);
-    b->buffer.at = arena_copy(arena, old->buffer.at, (size_t)old->buffer.count * sizeof *old->buffer.at);
-    b->buffer.capacity = old->buffer.count;
-    b->argument.at =
-        arena_copy(arena, old->argument.at, (size_t)old->argument.count * sizeof *old->argument.at);
-    b->argument.capacity = old->argument.count;
+    Compute *b = compute_copy(old), own = *b;
     memset(&b->store, 0, sizeof b->store);
     memset(&b->axis, 0, sizeof b->axis);
     for (int i = 0; i < a->axis.count; i++) {
@@ -159,8 +154,8 @@ static Compute *merged(Merger *m, const Compute *a, const Compute *old)
     }
     Replacement r = {arena_copy(arena, b->store.at, (size_t)a->store.count * sizeof *b->store.at),
                      a->store.count, false};
-    for (int k = 0; k < old->store.count; k++) {
-        ComputeStore s = old->store.at[k];
+    for (int k = 0; k < own.store.count; k++) {
+        ComputeStore s = own.store.at[k];
         s.value = expr_rewrite(b->pool, s.value, replace_leaf, &r);
         list_add(arena, &b->store, s);
     }
@@ -195,17 +190,35 @@ static void refresh_buffers(Merger *m, Compute *c)
 }
 
 /* A transient that nobody reads any more needs no store. */
-static void drop_stores(Merger *m, Compute *c)
+static bool is_needed(const Merger *m, const Compute *c, const ComputeStore *store)
 {
+    int id = c->buffer.at[store->buffer].id;
+    return m->c->program->buffer.at[id].kind != BUFFER_TRANSIENT || m->readers[id] > 0;
+}
+
+static Compute *without_stores(Merger *m, const Compute *old)
+{
+    Compute *c = compute_copy(old);
     int kept = 0;
-    for (int i = 0; i < c->store.count; i++) {
-        int id = c->buffer.at[c->store.at[i].buffer].id;
-        if (m->c->program->buffer.at[id].kind != BUFFER_TRANSIENT || m->readers[id] > 0)
+    for (int i = 0; i < c->store.count; i++)
+        if (is_needed(m, c, &c->store.at[i]))
             c->store.at[kept++] = c->store.at[i];
-    }
     c->store.count = kept;
     refresh_buffers(m, c);
     compute_drop_buffers(c);
+    return c;
+}
+
+static Compute *drop_stores(Merger *m, Compute *c)
+{
+    Key *key = key_new(m->c, KEY_DROP_STORES);
+    key_compute(key, c);
+    for (int i = 0; i < c->store.count; i++)
+        key_add(key, is_needed(m, c, &c->store.at[i]));
+    void **form = made_of(m->c, key);
+    if (!*form)
+        *form = form_new(m->c, key, without_stores(m, c));
+    return form_instance(m->c, *form, key, c->name, c->loop);
 }
 
 static bool all_reduce_the_same(const Compute *c)
@@ -227,26 +240,46 @@ static void count_readers(Merger *m, const Compute *c, int by)
 /* What fuse has cut because it was long stays cut. */
 enum { MOST_EXPRESSIONS = 250 };
 
+static bool reads_from(const Compute *b, const Compute *a)
+{
+    for (int i = 0; i < a->store.count; i++)
+        for (int k = 0; k < b->buffer.count; k++)
+            if (b->buffer.at[k].id == a->buffer.at[a->store.at[i].buffer].id && b->buffer.at[k].read)
+                return true;
+    return false;
+}
+
+/* NULL if a and b cannot be one. */
+static Compute *merged_form(Merger *m, const Compute *a, const Compute *b)
+{
+    Compute *both = merged(m, a, b);
+    if (!both || !all_reduce_the_same(both) || reads_what_it_overwrites(both))
+        return NULL;
+    refresh_buffers(m, both);
+    return both;
+}
+
 static bool try_merge(Merger *m, int at_a, int at_b)
 {
     const Compute *a = m->c->compute.at[at_a], *b = m->c->compute.at[at_b];
     if (!a || a->phase != b->phase || a->loop != b->loop ||
         exprs_count(a->pool) + exprs_count(b->pool) > MOST_EXPRESSIONS || !same_axes(a, b) ||
-        !may_move(m, at_a, at_b))
+        !reads_from(b, a) || !may_move(m, at_a, at_b))
         return false;
-    bool needed = false;
-    for (int i = 0; i < a->store.count; i++)
-        for (int k = 0; k < b->buffer.count; k++)
-            needed |= b->buffer.at[k].id == a->buffer.at[a->store.at[i].buffer].id && b->buffer.at[k].read;
-    Compute *both = needed ? merged(m, a, b) : NULL;
-    if (!both || !all_reduce_the_same(both) || reads_what_it_overwrites(both))
+    Key *key = key_new(m->c, KEY_MERGE);
+    key_compute(key, b);
+    key_compute(key, a);
+    void **made = made_of(m->c, key);
+    if (!*made)
+        *made = form_new(m->c, key, merged_form(m, a, b));
+    const Form *form = *made;
+    if (!form->compute)
         return false;
+    Compute *both = form_instance(m->c, form, key, b->name, b->loop);
     count_readers(m, a, -1);
     count_readers(m, b, -1);
-    refresh_buffers(m, both);
     count_readers(m, both, 1);
-    drop_stores(m, both);
-    m->c->compute.at[at_b] = both;
+    m->c->compute.at[at_b] = drop_stores(m, both);
     m->c->compute.at[at_a] = NULL;
     return true;
 }

@@ -17,6 +17,7 @@ typedef struct NodePlace {
     Node *root;    /* MEMORY: the node whose kernel stores it (itself, or a later one it was merged into) */
     Node *reducer; /* of a root: the contraction or reduction inlined into its kernel, or NULL */
     int axes[MAX_RANK]; /* MEMORY: its layout, logical axes outermost first; of reducers the order of loops */
+    int panel;          /* MEMORY: see Buffer */
     int buffer;         /* MEMORY: in program->buffer, once lowered */
     const Node
         *stack; /* MEMORY: it lives in the element of this STACK that is of the present step; or NULL */
@@ -24,6 +25,8 @@ typedef struct NodePlace {
 } NodePlace;
 
 typedef struct ReaderMemos ReaderMemos; /* reader.c */
+typedef struct Forms Forms;             /* form.c */
+typedef struct Visits Visits;           /* region.c */
 
 typedef enum {
     WINOGRAD_AUTO,
@@ -38,6 +41,8 @@ typedef struct Compilation {
     const Target *target;
     NodePlace *place[PHASE_COUNT]; /* by node id */
     ReaderMemos *memos[PHASE_COUNT];
+    Forms *forms;
+    Visits *visits[PHASE_COUNT];
     const int64_t *steps[PHASE_COUNT]; /* by loop number: how many it has */
     int *buffer_of_variable;           /* by variable id, in program->buffer */
     LIST(Compute *) compute;           /* all phases, in the order of calls */
@@ -45,6 +50,7 @@ typedef struct Compilation {
     int *same;                         /* by compute: the first equal one; only that is built */
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
+    bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
     WinogradUse winograd;
 } Compilation;
 

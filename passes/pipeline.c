@@ -1,4 +1,4 @@
-#include "passes.h"
+#include "form.h"
 
 #include <string.h>
 #include <time.h>
@@ -80,6 +80,7 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
 {
     Compilation c = {.arena = model->arena, .diag = diag, .model = model, .target = options->target};
     c.reference = options->reference;
+    c.verify = options->verify;
     c.winograd = options->winograd;
     *program = NULL;
     double total = 0;
@@ -103,7 +104,8 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
             break;
     }
     if (options->time)
-        fprintf(options->dump_to, "%-12s %9.3f ms\n", "passes", 1e3 * total);
+        fprintf(options->dump_to, "%-12s %9.3f ms\n%d forms of %d kernels\n", "passes", 1e3 * total,
+                form_count(&c), c.compute.count);
     *program = c.program;
     return true;
 }

@@ -54,11 +54,16 @@ static void find_lives(Program *p)
     for (int q = 0; q < PHASE_COUNT; q++)
         for (int r = 0; r < p->phase[q].result.count; r++)
             p->buffer.at[p->phase[q].result.at[r].buffer].last = p->phase[q].first + p->phase[q].count - 1;
-    for (int i = 0; i < p->buffer.count; i++)
-        if (p->buffer.at[i].kind == BUFFER_VARIABLE) {
-            p->buffer.at[i].first = 0;
-            p->buffer.at[i].last = p->call.count ? p->call.count - 1 : 0;
+    const ProgramPhase *predict = &p->phase[PHASE_PREDICT];
+    for (int i = 0; i < p->buffer.count; i++) {
+        Buffer *b = &p->buffer.at[i];
+        if (b->kind == BUFFER_VARIABLE) {
+            b->first = 0;
+            b->last = p->call.count ? p->call.count - 1 : 0;
+        } else if (b->kind == BUFFER_PREPARED && b->first >= 0) { /* for all predictions to come */
+            b->last = predict->first + predict->count - 1;
         }
+    }
 }
 
 bool pass_plan(Compilation *c)

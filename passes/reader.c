@@ -18,20 +18,58 @@ struct ReaderMemos {
     } *of; /* by node id */
 };
 
-Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at)
+Expr *layout_address(Exprs *pool, const Type *type, const int *axes, int panel, Expr *const *at)
 {
-    Expr *address = expr_int(pool, DTYPE_I64, 0);
+    Expr *address = expr_int(pool, DTYPE_I64, 0), *width = expr_int(pool, DTYPE_I64, PANEL);
+    int last = type->rank - 1;
     for (int i = 0; i < type->rank; i++) {
-        address = expr_mul(pool, address, expr_size(pool, type->dim[axes[i]]));
-        address = expr_add(pool, address, at[axes[i]]);
+        Expr *index = at[axes[i]], *extent = expr_size(pool, type->dim[axes[i]]);
+        if (panel == i + 1) {
+            address = expr_mul(pool, address, expr_div(pool, expr_size(pool, type->dim[axes[last]]), width));
+            address = expr_add(pool, address, expr_div(pool, at[axes[last]], width));
+        }
+        if (panel && i == last) {
+            index = expr_mod(pool, index, width);
+            extent = width;
+        }
+        address = expr_mul(pool, address, extent);
+        address = expr_add(pool, address, index);
     }
     return address;
+}
+
+static Expr *output_axis(Arena *arena, Compute *compute, Size extent)
+{
+    if (size_is_one(extent))
+        return expr_int(compute->pool, DTYPE_I64, 0);
+    int axis = compute->axis.count;
+    list_add(arena, &compute->axis, ((ComputeAxis){extent, NULL}));
+    expr_set_extent(compute->pool, axis, extent);
+    compute->outputs = axis + 1;
+    return expr_axis(compute->pool, axis);
+}
+
+void layout_loops(Arena *arena, Compute *compute, const Type *type, const int *axes, int panel, Expr **at)
+{
+    Exprs *pool = compute->pool;
+    Expr *first = NULL; /* of the panel */
+    for (int i = 0; i < type->rank; i++) {
+        Size extent = type->dim[axes[i]], all = type->dim[axes[type->rank - 1]];
+        if (panel == i + 1)
+            first = expr_mul(pool, output_axis(arena, compute, size_of(all.count / PANEL)),
+                             expr_int(pool, DTYPE_I64, PANEL));
+        bool within = first && i == type->rank - 1;
+        if (!at[axes[i]])
+            at[axes[i]] = output_axis(arena, compute, within ? size_of(PANEL) : extent);
+        if (within)
+            at[axes[i]] = expr_add(pool, first, at[axes[i]]);
+    }
 }
 
 Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at)
 {
     Exprs *pool = d->pool;
-    Expr *address = layout_address(pool, &node->type, place->axes, at);
+    Expr *address = layout_address(pool, &node->type, place->axes, place->panel, at);
     if (!place->stack)
         return address;
     Size elements;

@@ -22,10 +22,14 @@ Reader reader_new(Compilation *c, int phase, Compute *compute);
    memory). */
 Expr *reader_define(Reader *r, const Node *root, const Node *node, Expr *const *at);
 
-/* The address of an element in a buffer of that type and layout. */
-Expr *layout_address(Exprs *pool, const Type *type, const int *axes, Expr *const *at);
+/* The address of an element in a buffer of that type and layout: order of axes, and panels, as in Buffer. */
+Expr *layout_address(Exprs *pool, const Type *type, const int *axes, int panel, Expr *const *at);
 
-/* The same of a node in memory. */
+/* A compute's loops in the order of a layout: where at[axis] is NULL, the index along that axis, made of a new output axis,
+   or of two where the layout has panels. */
+void layout_loops(Arena *arena, Compute *compute, const Type *type, const int *axes, int panel, Expr **at);
+
+/* The same as layout_address of a node in memory. */
 Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at);
 
 /* A kernel of a loop: a node in memory, as of the present step, goes to a buffer. lower.c */

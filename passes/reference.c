@@ -24,6 +24,6 @@ bool pass_reference(Compilation *c)
     for (int i = 0; i < c->model->variable.count; i++)
         widen(&c->model->variable.at[i]->type);
     for (int p = 0; p < PHASE_COUNT; p++)
-        c->model->phase[p] = graph_rewrite(c->model->phase[p], false, make, NULL);
+        graph_replace(c->model, p, graph_rewrite(c->model->phase[p], false, make, NULL));
     return true;
 }

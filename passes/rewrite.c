@@ -55,3 +55,9 @@ Graph *graph_rewrite(const Graph *old, bool live_only, Maker *make, void *contex
     }
     return r.graph;
 }
+
+void graph_replace(Model *model, int phase, Graph *graph)
+{
+    graph_free(model->phase[phase]);
+    model->phase[phase] = graph;
+}

@@ -17,6 +17,9 @@ typedef Node *Maker(Rewrite *r, const Node *old, Node node);
 /* live_only: nodes that no result or assign needs are left out. */
 Graph *graph_rewrite(const Graph *old, bool live_only, Maker *make, void *context);
 
+/* Puts `graph` into the model, in the place of one that nobody needs any more. */
+void graph_replace(Model *model, int phase, Graph *graph);
+
 /* Which nodes results and assigns need. */
 bool *graph_live(const Graph *graph);
 

@@ -1,6 +1,6 @@
 /* Schedules for a CPU: a pure function of Compute and Target. A contraction gets a tile of vector accumulators as large as
    the registers hold; everything else runs along the innermost axis in vectors. */
-#include "passes.h"
+#include "form.h"
 
 #include <string.h>
 
@@ -151,6 +151,19 @@ static bool runs_over_samples(const Compute *c)
     return !is_const(c, axis) || c->axis.at[axis].dynamic;
 }
 
+static Visit panel_visitor(Expr *e, void *context)
+{
+    bool panel = e->kind == EXPR_APPLY && e->op == SCALAR_MOD && e->arg[0]->kind == EXPR_AXIS &&
+                 e->arg[0]->index == *(int *)context;
+    return panel ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Whether an operand lies in panels along the axis: then a tile takes whole ones. */
+static bool reads_panels(const Compute *c, int axis)
+{
+    return !expr_visit(c->pool, c->reduce->arg[0], panel_visitor, &axis);
+}
+
 /* accumulators + one row of vectors + one broadcast fit the registers; of those tiles, the one that covers the output in
    the fewest cycles. */
 static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s)
@@ -163,13 +176,15 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
     double best = 0;
     bool tall =
         runs_over_samples(c); /* then of equal tiles one of many rows: its operands come from far away */
-    for (int64_t vectors = 1; vectors <= MOST_VECTORS && (vectors == 1 || (vectors - 1) * s->lanes < columns);
-         vectors++) {
+    int64_t step = reads_panels(c, s->vector) ? PANEL / s->lanes : 1;
+    for (int64_t vectors = step;
+         vectors <= MOST_VECTORS && (vectors == step || (vectors - step) * s->lanes < columns);
+         vectors += step) {
         int64_t most = (p->target->vector_registers - vectors - 2) / vectors;
         most = most > MOST_ROWS ? MOST_ROWS : most;
         for (int64_t rows = row >= 0 && most < height ? most : row >= 0 ? height : 1; rows >= 1; rows--) {
             double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
-            if (row >= 0 && is_const(c, row) && height % rows)
+            if (row >= 0 && c->axis.at[row].extent.count % rows) /* of one sample, if they grow with the batch */
                 cycles *= UNEVEN;
             if (best && (tall ? cycles >= best : cycles > best))
                 continue;
@@ -338,7 +353,9 @@ static Schedule schedule(const Compilation *p, const Compute *c)
 
 bool pass_schedule_cpu(Compilation *c)
 {
+    const int *first = form_firsts(c);
     for (int i = 0; i < c->compute.count; i++)
-        list_add(c->arena, &c->schedule, schedule(c, c->compute.at[i]));
+        list_add(c->arena, &c->schedule,
+                 first[i] == i ? schedule(c, c->compute.at[i]) : c->schedule.at[first[i]]);
     return true;
 }

@@ -1,18 +1,19 @@
 /* Equal kernels are one function: Computes that differ only in the buffers they touch, and in the constants of their calls,
-   are built once. So compile time and code size follow the number of different layers, not the depth. */
+   are built once. So compile time and code size follow the number of different layers, not the depth. Of one form they are
+   known to be equal; forms are compared by what they print. */
+#include "form.h"
 #include "ops.h"
-#include "passes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Key {
+typedef struct Spelling {
     uint64_t hash;
     char *text;
     int compute;
-} Key;
+} Spelling;
 
-static Key key_of(Compilation *c, int i)
+static Spelling spelling_of(Compilation *c, int i)
 {
     Compute plain = *c->compute.at[i];
     ComputeBuffer *buffer =
@@ -26,14 +27,15 @@ static Key key_of(Compilation *c, int i)
     text_printf(&text, "arguments %d\n", plain.argument.count);
     for (int a = 0; a < plain.argument.count; a++)
         text_add(&text, plain.argument.at[a] == ARGUMENT_STEP ? "step\n" : "constant\n");
-    Key key = {text_hash(text_string(&text), text.length), arena_string(c->arena, text_string(&text)), i};
+    Spelling spelling = {text_hash(text_string(&text), text.length),
+                         arena_string(c->arena, text_string(&text)), i};
     text_free(&text);
-    return key;
+    return spelling;
 }
 
-static int compare_keys(const void *x, const void *y)
+static int compare(const void *x, const void *y)
 {
-    const Key *a = x, *b = y;
+    const Spelling *a = x, *b = y;
     if (a->hash != b->hash)
         return a->hash < b->hash ? -1 : 1;
     int order = strcmp(a->text, b->text);
@@ -42,15 +44,20 @@ static int compare_keys(const void *x, const void *y)
 
 bool pass_share(Compilation *c)
 {
-    size_t count = (size_t)c->compute.count;
-    Key *key = arena_alloc(c->arena, (count + 1) * sizeof *key);
-    c->same = arena_alloc(c->arena, (count + 1) * sizeof *c->same);
+    LIST(Spelling) form = {0};
+    const int *first = form_firsts(c);
     for (int i = 0; i < c->compute.count; i++)
-        key[i] = key_of(c, i);
-    qsort(key, count, sizeof *key, compare_keys);
-    for (size_t i = 0; i < count; i++) {
-        bool equal = i > 0 && key[i].hash == key[i - 1].hash && !strcmp(key[i].text, key[i - 1].text);
-        c->same[key[i].compute] = equal ? c->same[key[i - 1].compute] : key[i].compute;
+        if (first[i] == i)
+            list_add(c->arena, &form, spelling_of(c, i));
+    if (form.count)
+        qsort(form.at, (size_t)form.count, sizeof *form.at, compare);
+    c->same = arena_alloc(c->arena, ((size_t)c->compute.count + 1) * sizeof *c->same);
+    for (int i = 0; i < form.count; i++) {
+        const Spelling *s = &form.at[i];
+        bool equal = i > 0 && s->hash == s[-1].hash && !strcmp(s->text, s[-1].text);
+        c->same[s->compute] = equal ? c->same[s[-1].compute] : s->compute;
     }
+    for (int i = 0; i < c->compute.count; i++)
+        c->same[i] = c->same[first[i]];
     return true;
 }

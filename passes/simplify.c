@@ -286,6 +286,6 @@ bool pass_simplify(Compilation *c)
     bool before_gradients = has_gradients(c->model);
     for (int round = 0; round < 2; round++)
         for (int p = 0; p < PHASE_COUNT; p++)
-            c->model->phase[p] = graph_rewrite(c->model->phase[p], true, make, &before_gradients);
+            graph_replace(c->model, p, graph_rewrite(c->model->phase[p], true, make, &before_gradients));
     return true;
 }

@@ -7,9 +7,14 @@
 
 enum { AXIS_H = 3, AXIS_W = 4 };
 
-/* What transforming one element of a tile costs, in products of the direct convolution: loading, a few additions, storing. */
-enum { TRANSFORM_COST = 24 };
-#define WORTH_WHILE 1.4
+/* Costs are counted in products of a convolution. */
+enum {
+    TRANSFORM_COST = 24,   /* of one element of a tile: loading, a few additions, storing */
+    FETCH_COST = 25,       /* of a weight that no near cache holds, */
+    NEAR_WEIGHTS = 1 << 18 /* which are as many; */
+};
+#define SAMPLES 4.0 /* share it: between one at a time and many */
+#define WORTH_WHILE 1.3
 enum {
     MOST_TILE = 4,        /* the error grows with the tile */
     FEWEST_CHANNELS = 24, /* thinner matrices are not worth the code of the transforms */
@@ -28,12 +33,18 @@ static int64_t tiles_along(const Node *conv, int axis, int tile)
     return (conv->type.dim[axis].count + tile - 1) / tile;
 }
 
-/* Products for one sample. */
+static double fetch_cost(double weights)
+{
+    return weights > NEAR_WEIGHTS ? weights * FETCH_COST / SAMPLES : 0;
+}
+
+/* For one sample. */
 static double direct_cost(const Node *conv)
 {
     const Type *y = &conv->type, *w = &conv->in[1]->type;
-    return (double)(y->dim[AXIS_H].count * y->dim[AXIS_W].count) *
-           (double)(w->dim[1].count * w->dim[2].count * w->dim[AXIS_H].count * w->dim[AXIS_W].count);
+    double weights =
+        (double)(w->dim[1].count * w->dim[2].count * w->dim[AXIS_H].count * w->dim[AXIS_W].count);
+    return (double)(y->dim[AXIS_H].count * y->dim[AXIS_W].count) * weights + fetch_cost(weights);
 }
 
 static double winograd_cost(const Node *conv, const Winograd *w)
@@ -41,7 +52,9 @@ static double winograd_cost(const Node *conv, const Winograd *w)
     double outputs = (double)conv->in[1]->type.dim[1].count,
            channels = (double)conv->in[1]->type.dim[2].count;
     double tiles = (double)(tiles_along(conv, AXIS_H, w->tile) * tiles_along(conv, AXIS_W, w->tile));
-    return tiles * w->size * w->size * (outputs * channels + TRANSFORM_COST * (outputs + channels));
+    double matrices = w->size * w->size;
+    return tiles * matrices * (outputs * channels + TRANSFORM_COST * (outputs + channels)) +
+           fetch_cost(matrices * outputs * channels);
 }
 
 /* The cheapest tile, if one is right for the shape. */
@@ -123,6 +136,6 @@ static Node *make(Rewrite *r, const Node *old, Node node)
 bool pass_winograd(Compilation *c)
 {
     for (int p = 0; !c->reference && c->winograd != WINOGRAD_NEVER && p < PHASE_COUNT; p++)
-        c->model->phase[p] = graph_rewrite(c->model->phase[p], false, make, c);
+        graph_replace(c->model, p, graph_rewrite(c->model->phase[p], false, make, c));
     return true;
 }

@@ -199,11 +199,13 @@ bool command_bench(const Session *session, Fault *fault)
     if (!d->phase[bench.phase].count)
         return fault_set(fault, STATUS_USAGE, "this program has no %s phase to measure",
                          run_phase_name[bench.phase]);
-    unsigned phases = 1u << RUN_INIT | 1u << bench.phase;
+    unsigned phases = 1u << RUN_INIT | (line->train ? 1u << RUN_STEP : PHASES_PREDICT);
     if (!session_start(session, &bench.machine, phases, bench.batch, fault))
         return false;
     session_set_scalars(session, &bench.machine, 1, line->option, 1);
     machine_run(&bench.machine, RUN_INIT, bench.batch);
+    if (!line->train)
+        machine_run(&bench.machine, RUN_PREPARE, 1);
     fill_inputs(&bench);
     bool done = measure(&bench, fault) && report_bench(&bench, fault);
     free(bench.seconds);

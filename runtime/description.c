@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const run_phase_name[RUN_PHASES] = {"init", "step", "test", "finish", "predict"};
+const char *const run_phase_name[RUN_PHASES] = {"init", "step", "test", "finish", "prepare", "predict"};
 
 void description_free(Description *description)
 {

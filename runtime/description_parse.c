@@ -289,7 +289,7 @@ static void read_phases(DescriptorReader *reader, Description *d, DescribedResul
         DescribedPhase *p = &d->phase[i];
         read_word(reader, "phase");
         if (strcmp(read_string(reader), run_phase_name[i]) != 0)
-            broken(reader, "the phases are init, step, test, finish, predict");
+            broken(reader, "the phases are init, step, test, finish, prepare, predict");
         p->first = (int)read_integer(reader, 0, d->calls);
         p->count = (int)read_integer(reader, 0, d->calls - p->first);
         if (p->count && p->first != next)

@@ -30,7 +30,7 @@ typedef struct Machine {
 enum { /* sets of phases */
        PHASES_TRAIN = 1 << RUN_INIT | 1 << RUN_STEP,
        PHASES_TEST = 1 << RUN_TEST | 1 << RUN_FINISH,
-       PHASES_PREDICT = 1 << RUN_PREDICT
+       PHASES_PREDICT = 1 << RUN_PREPARE | 1 << RUN_PREDICT
 };
 
 /* A machine that can run the phases of a set, and takes memory for no others. Keeps the description's plan if

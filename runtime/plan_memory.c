@@ -81,23 +81,39 @@ static int64_t place_permanent(PlanBuffer **order, int count, int first, int las
     return floor;
 }
 
-static void place_all(Plan *plan, PlanBuffer **order, Placed *placed)
+/* An era is a time that no other buffer's life leads out of, such as a phase: each has its own placed buffers. Those of a
+   buffer's era begin at placed[era[buffer]]. */
+static void find_eras(const Plan *plan, PlanBuffer **order, int first, int last, int *era)
+{
+    qsort(order, (size_t)plan->count, sizeof *order, compare_first);
+    for (int i = 0, begin = 0, end = first - 1; i < plan->count; i++) {
+        if (order[i]->first == first && order[i]->last == last) /* permanent */
+            continue;
+        begin = order[i]->first > end ? i : begin;
+        end = order[i]->last > end ? order[i]->last : end;
+        era[order[i] - plan->buffer] = begin;
+    }
+}
+
+static void place_all(Plan *plan, PlanBuffer **order, Placed *placed, int *era, int *count)
 {
     int first = plan->count ? order[0]->first : 0, last = plan->count ? order[0]->last : 0;
     for (int i = 1; i < plan->count; i++) {
         first = order[i]->first < first ? order[i]->first : first;
         last = order[i]->last > last ? order[i]->last : last;
     }
+    find_eras(plan, order, first, last, era);
     qsort(order, (size_t)plan->count, sizeof *order, compare_size);
 
     int64_t floor = place_permanent(order, plan->count, first, last);
     plan->arena_bytes = floor;
-    for (int i = 0, count = 0; i < plan->count; i++) {
+    for (int i = 0; i < plan->count; i++) {
         PlanBuffer *buffer = order[i];
         if (buffer->offset != PLAN_UNPLACED)
             continue;
-        buffer->offset = lowest_gap(buffer, floor, placed, count);
-        insert_by_offset(buffer, placed, count++);
+        int begin = era[buffer - plan->buffer];
+        buffer->offset = lowest_gap(buffer, floor, placed + begin, count[begin]);
+        insert_by_offset(buffer, placed + begin, count[begin]++);
         int64_t end = buffer->offset + align_up(buffer->bytes);
         plan->arena_bytes = end > plan->arena_bytes ? end : plan->arena_bytes;
     }
@@ -139,14 +155,17 @@ bool plan_memory(Plan *plan)
     size_t count = (size_t)plan->count;
     PlanBuffer **order = calloc(count + 1, sizeof *order), **death = calloc(count + 1, sizeof *death);
     Placed *placed = calloc(count + 1, sizeof *placed);
-    bool done = order && death && placed && bytes_in_range(plan);
+    int *era = calloc(count + 1, sizeof *era), *in_era = calloc(count + 1, sizeof *in_era);
+    bool done = order && death && placed && era && in_era && bytes_in_range(plan);
 
     if (done) {
         for (int i = 0; i < plan->count; i++)
             order[i] = death[i] = &plan->buffer[i];
-        place_all(plan, order, placed);
+        place_all(plan, order, placed, era, in_era);
         find_bound(plan, order, death);
     }
+    free(in_era);
+    free(era);
     free(placed);
     free(death);
     free(order);

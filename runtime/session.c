@@ -58,6 +58,8 @@ bool session_load_weights(const Session *session, Machine *machine, Fault *fault
         session_set_scalars(session, machine, checkpoint_seed(&checkpoint), session->line->option, 1);
         done = checkpoint_load(&checkpoint, machine, false, fault);
     }
+    if (done && machine->phases & 1u << RUN_PREPARE)
+        machine_run(machine, RUN_PREPARE, 1);
     checkpoint_close(&checkpoint);
     return done;
 }

@@ -67,6 +67,11 @@ static inline Model *sample_model(Arena *arena)
     list_add(arena, &test->assign,
              ((Assign){total, graph_binary(test, OP_ADD, sum, graph_number(test, DTYPE_F32, 1))}));
     list_add(arena, &finish->result, ((Result){RESULT_LOSS, "loss", graph_variable(finish, total)}));
+    Graph *prepare = m->phase[PHASE_PREPARE];
+    Node *whole = graph_variable(prepare, w), *factor = graph_const(prepare, w->type, 0.5);
+    Node *half = graph_binary(prepare, OP_MUL, whole, factor);
+    list_add(arena, &prepare->assign,
+             ((Assign){model_variable(m, VARIABLE_PREPARED, "prepared.w", w->type), half}));
     Node *out = graph_cast(predict, graph_variable(predict, x), DTYPE_F32);
     list_add(arena, &predict->result, ((Result){RESULT_OUTPUT, "y", out}));
     return m;

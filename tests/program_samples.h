@@ -76,13 +76,13 @@ static inline Program *sample_program(Arena *arena)
     enum { W, SLOT, X, LR, HIDDEN, LOSS, Y };
     Type rows = m->variable.at[X]->type, number = type_scalar(DTYPE_F32);
     const Buffer buffer[] = {
-        {BUFFER_VARIABLE, "head.w", m->variable.at[W]->type, {1, 0}, m->variable.at[W], 0, 5, 0},
-        {BUFFER_VARIABLE, "optim.m.head.w", m->variable.at[W]->type, {1, 0}, m->variable.at[SLOT], 0, 5, 64},
-        {BUFFER_VARIABLE, "x", rows, {0, 1}, m->variable.at[X], 0, 5, 128},
-        {BUFFER_VARIABLE, "option.lr", number, {0}, m->variable.at[LR], 0, 5, 256},
-        {BUFFER_TRANSIENT, "head", rows, {0, 1}, NULL, 2, 4, 320},
-        {BUFFER_RESULT, "loss", number, {0}, NULL, 3, 4, 448},
-        {BUFFER_RESULT, "head", rows, {0, 1}, NULL, 5, 5, 320},
+        {BUFFER_VARIABLE, "head.w", m->variable.at[W]->type, {1, 0}, 0, m->variable.at[W], 0, 5, 0},
+        {BUFFER_VARIABLE, "optim.m.head.w", m->variable.at[W]->type, {1, 0}, 0, m->variable.at[SLOT], 0, 5, 64},
+        {BUFFER_VARIABLE, "x", rows, {0, 1}, 0, m->variable.at[X], 0, 5, 128},
+        {BUFFER_VARIABLE, "option.lr", number, {0}, 0, m->variable.at[LR], 0, 5, 256},
+        {BUFFER_TRANSIENT, "head", rows, {0, 1}, 0, NULL, 2, 4, 320},
+        {BUFFER_RESULT, "loss", number, {0}, 0, NULL, 3, 4, 448},
+        {BUFFER_RESULT, "head", rows, {0, 1}, 0, NULL, 5, 5, 320},
     };
     for (size_t i = 0; i < sizeof buffer / sizeof *buffer; i++)
         list_add(arena, &p->buffer, buffer[i]);

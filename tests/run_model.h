@@ -176,6 +176,8 @@ static inline void run_call(Run *run, int place, int64_t step, int parts)
 static inline void run_phase(Run *run, Phase phase, int parts)
 {
     const Program *p = run->program;
+    if (phase == PHASE_PREDICT)
+        run_phase(run, PHASE_PREPARE, parts);
     for (int i = p->phase[phase].first; i < p->phase[phase].first + p->phase[phase].count; i++) {
         ProgramLoop loop = {i, 1, 1};
         for (int l = 0; l < p->loop.count; l++)

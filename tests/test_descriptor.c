@@ -157,7 +157,7 @@ static const struct {
     {"items 1 1^1 4", "items 1 1^1 0", "expected a number in range"},
     {"items 1 1^1 4", "items 9223372036854775807 2^1 4", "a kernel with too many items: 'guess'"},
     {"flops 1e6", "flops many", "expected a number"},
-    {"phase \"step\"", "phase \"walk\"", "the phases are init, step, test, finish, predict"},
+    {"phase \"step\"", "phase \"walk\"", "the phases are init, step, test, finish, prepare, predict"},
     {"phase \"step\" 1 3", "phase \"step\" 2 2", "the phases' calls are not one after another"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 1", "calls outside the phases"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 3", "expected a number in range"},

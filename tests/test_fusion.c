@@ -43,7 +43,7 @@ static void put_all_in_memory(Graph *graph)
         Node *n = graph->node.at[i];
         if (n->op != OP_VARIABLE)
             list_add(graph->arena, &graph->result,
-                     ((Result){RESULT_OUTPUT, arena_printf(graph->arena, "node %d", n->id), n}));
+                     ((Result){RESULT_OUTPUT, arena_printf(graph->model->arena, "node %d", n->id), n}));
     }
 }
 

@@ -115,7 +115,7 @@ static void build(Model *model, const void *context)
             continue;
         Node *d = graph_gradient(graph, loss, graph_variable(graph, variable));
         list_add(graph->arena, &graph->result,
-                 ((Result){RESULT_OUTPUT, result_name(graph->arena, variable), d}));
+                 ((Result){RESULT_OUTPUT, result_name(model->arena, variable), d}));
     }
 }
 

@@ -71,6 +71,7 @@ START_TEST(the_text_reads_like_this)
                      "variable scalar \"option.lr\" f32[]\n"
                      "variable scalar \"seed\" u32[2]\n"
                      "variable scalar \"step\" f32[]\n"
+                     "variable prepared \"prepared.w\" f32[4, 3]\n"
                      "\n"
                      "training \"tiny\" batch 32 epochs 10 seed 1 patience 2 best \"loss\"\n"
                      "source train csv path=\"data/x \\\"1\\\".csv\" limit=3.0\n"
@@ -110,6 +111,13 @@ START_TEST(the_text_reads_like_this)
                      "    %0 = variable \"metric.loss\" : f32[]\n"
                      "    result loss \"loss\" = %0\n"
                      "\n"
+                     "phase prepare\n"
+                     "    %0 = variable \"head.weight\" : f32[4, 3]\n"
+                     "    %1 = const 0.5 : f32[]\n"
+                     "    %2 = broadcast(%1) : f32[4, 3]\n"
+                     "    %3 = mul(%0, %2) : f32[4, 3]\n"
+                     "    assign \"prepared.w\" = %3\n"
+                     "\n"
                      "phase predict\n"
                      "    %0 = variable \"x\" : u8[batch, 4]\n"
                      "    %1 = cast(%0) : f32[batch, 4]\n"
@@ -138,7 +146,7 @@ START_TEST(everything_but_places_comes_back)
     int line, column;
     source_position(matmul->span.source, matmul->span.begin, &line, &column);
     ck_assert_str_eq(matmul->span.source->name, "t.graph");
-    ck_assert_int_eq(line, 31);
+    ck_assert_int_eq(line, 32);
     ck_assert_int_eq(column, 5);
     ck_assert_int_eq(matmul->span.end - matmul->span.begin,
                      (int)strlen("%3 = matmul(%1, %2) : f32[batch, 3] \"head\""));

@@ -97,7 +97,12 @@ static void unnamed_model(Model *m) { m->name = ""; }
 static void no_batch(Model *m) { m->batch = 0; }
 static void unnamed_variable(Model *m) { m->variable.at[1]->name = NULL; }
 static void wrong_variable_id(Model *m) { m->variable.at[1]->id = 0; }
-static void kindless_variable(Model *m) { m->variable.at[1]->kind = (VariableKind)6; }
+static void kindless_variable(Model *m) { m->variable.at[1]->kind = (VariableKind)7; }
+static void unset_preparation(Model *m) { m->phase[PHASE_PREPARE]->assign.count = 0; }
+static void early_preparation(Model *m)
+{
+    graph_variable(m->phase[PHASE_TEST], model_find(m, "prepared.w"));
+}
 static void huge_variable(Model *m) { m->variable.at[1]->type = TYPE(F32, {MAX_DIM, 0}, {MAX_DIM, 0}); }
 static void two_variables(Model *m) { m->variable.at[1]->name = "x"; }
 static void lone_slot(Model *m) { m->variable.at[2]->of = NULL; }
@@ -187,6 +192,8 @@ static const Plant plants[] = {
     {"variable 1 has no name", unnamed_variable},
     {"variable 'norm.mean' has id 0 at place 1", wrong_variable_id},
     {"variable 'norm.mean' has no kind", kindless_variable},
+    {"prepare: 'prepared.w' is not set", unset_preparation},
+    {"test: 'prepared.w' is for predictions", early_preparation},
     {"variable 'norm.mean': f32[1099511627776, 1099511627776] is too large: no size may exceed 2^40, no "
      "tensor 2^48 "
      "elements",

@@ -55,6 +55,7 @@ START_TEST(the_descriptor_is_what_the_runtime_reads)
                      "result loss \"loss\" 5\n"
                      "phase \"test\" 5 0\n"
                      "phase \"finish\" 5 0\n"
+                     "phase \"prepare\" 5 0\n"
                      "phase \"predict\" 5 1\n"
                      "result output \"y\" 6\n"
                      "call 0 \"\" buffers 1 0 arguments 1 7\n"
@@ -178,7 +179,7 @@ static void broken_kernel(Program *p) { p->kernel.at[1]->item_axis = 4; }
 static void two_kernels(Program *p) { p->kernel.at[2]->name = "fill_1"; }
 
 static void unnamed_buffer(Program *p) { p->buffer.at[HIDDEN].name = NULL; }
-static void kindless_buffer(Program *p) { p->buffer.at[HIDDEN].kind = (BufferKind)3; }
+static void kindless_buffer(Program *p) { p->buffer.at[HIDDEN].kind = (BufferKind)4; }
 static void typeless_buffer(Program *p) { p->buffer.at[HIDDEN].type.rank = 9; }
 static void wrong_layout(Program *p) { p->buffer.at[HIDDEN].axes[0] = 1; }
 static void layout_beyond(Program *p) { p->buffer.at[HIDDEN].axes[1] = 33; }

@@ -54,6 +54,7 @@ enum { TOY_PIXELS = 4, TOY_CLASSES = 10 };
     "phase \"finish\" 6 1\n"                                                                                 \
     "result loss \"loss\" 16\n"                                                                              \
     "result metric \"top1\" 17\n"                                                                            \
+    "phase \"prepare\" 7 0\n"                                                                                \
     "phase \"predict\" 7 2\n"                                                                                \
     "result output \"class\" 19\n"                                                                           \
     "call 0 \"init\" buffers 4 0 1 2 11\n"                                                                   \
