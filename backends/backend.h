@@ -9,11 +9,11 @@
 enum { STATUS_OK = 0, STATUS_INPUT = 1, STATUS_USAGE = 2, STATUS_INTERNAL = 3, STATUS_MISSING = 4 };
 
 typedef struct BackendOptions {
-    int level;            /* -O0 … 3: compile time against speed, never other bits */
-    bool verify;          /* check what is built, too: always done where assertions are on */
-    const char *output;   /* the file to write; "-" is standard output */
-    const char *compiler; /* --cc: the C compiler that links; NULL is "cc" */
-    const char *library;  /* the runtime to link with; NULL is the libnetrt.a installed with this program */
+    int level;                     /* -O0 … 3: compile time against speed, never other bits */
+    bool verify;                   /* check what is built, too: always done where assertions are on */
+    const char *output;            /* the file to write; "-" is standard output */
+    const char *compiler;          /* --cc: the C compiler that links; NULL is the target's, see link.h */
+    const char *library;           /* the runtime to link with; NULL is netc's */
     const char *const *link_flags; /* further arguments for the linking compiler, then NULL; or NULL */
     bool show_commands;            /* -v: the command that links, on diag->out */
     Diagnostics *diag;

@@ -27,7 +27,8 @@ static bool print_module(LlvmModule *module, Text *text)
 
 enum { PACKING = 7 }; /* zlib's levels 8 and 9 take twice the time for 1 or 2 % of the bytes */
 
-/* The packed form of runtime/packed.h: a third of the bytes or less. What people read stays text. */
+/* The packed form of runtime/packed.h: a third of the bytes or less. What people read stays text, and so does what is
+   linked with a runtime that may have no zlib. */
 static void pack(Text *descriptor)
 {
     unsigned long bytes = compressBound(descriptor->length);
@@ -52,7 +53,7 @@ static int make(const Program *program, const BackendOptions *options, Maker *ma
         return STATUS_MISSING;
     Text descriptor = {NULL, 0, 0};
     program_descriptor(&descriptor, program);
-    if (maker == llvm_module_object)
+    if (maker == llvm_module_object && !target_is_foreign(program->target))
         pack(&descriptor);
     llvm_module_add_main(module, text_string(&descriptor), descriptor.length);
     text_free(&descriptor);
@@ -93,16 +94,10 @@ int llvm_emit_program(const Program *program, const BackendOptions *options)
         diag_report(options->diag, DIAG_ERROR, nowhere, "a program cannot be written to standard output");
         return STATUS_USAGE;
     }
-    if (strcmp(program->target->triple, target_native()->triple)) {
-        diag_report(options->diag, DIAG_ERROR, nowhere, "a program for %s cannot be linked on this machine",
-                    program->target->name);
-        diag_report(options->diag, DIAG_HELP, nowhere, "--emit=obj, asm, llvm and c can be made for it");
-        return STATUS_USAGE;
-    }
     Text object = {NULL, 0, 0};
     int status = make(program, options, llvm_module_object, &object);
     if (!status)
-        status = link_program(options, object.at, object.length);
+        status = link_program(options, program->target, object.at, object.length);
     text_free(&object);
     return status;
 }

@@ -298,11 +298,8 @@ static bool check_combination(const Parser *parser)
 
 bool options_parse(Options *options, Arena *arena, int count, char **argument, FILE *messages)
 {
-    *options = (Options){.stage = STAGE_BACKEND,
-                         .backend = backend_find("exe"),
-                         .engine = engine_find("llvm"),
-                         .level = 2,
-                         .cc = "cc"};
+    *options = (Options){
+        .stage = STAGE_BACKEND, .backend = backend_find("exe"), .engine = engine_find("llvm"), .level = 2};
     Parser parser = {options, arena, argument + (count > 0), argument + count, messages};
     return parse_arguments(&parser) && check_combination(&parser);
 }

@@ -61,7 +61,7 @@ typedef struct Options {
     LIST(const char *) define; /* "name=value" */
     const char *cpu;           /* NULL: native */
     int threads;               /* 0: not given */
-    const char *cc;
+    const char *cc;            /* NULL: the target's */
     WinogradUse winograd;
     const char *dump, *print_after, *stop_after; /* NULL: not given */
     bool print_after_all, verify, time_passes;

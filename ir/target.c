@@ -9,7 +9,8 @@ enum { KIB = 1024 };
 #define FLAGS_V3 "-march=x86-64-v3"
 /* gcc keeps to 256 bits by itself where it takes the CPU for one that slows down. */
 #define FLAGS_V4 "-march=x86-64-v4 -mprefer-vector-width=512"
-#define X86_64 "x86_64-pc-linux-gnu"
+#define X86_64 "x86_64-pc-linux-gnu", "-Wl,-z,pack-relative-relocs", "x86_64-linux-gnu"
+#define AARCH64 "aarch64-unknown-linux-gnu", NULL, "aarch64-linux-gnu"
 
 const Target target_list[] = {
     {"x86-64", "any 64-bit x86: SSE2, and no fma, which makes it slow", X86_64, "x86-64", "generic", "",
@@ -22,8 +23,8 @@ const Target target_list[] = {
      FLAGS_V3 " -mtune=znver3", NEEDS_V3, 8, 16, true, 32 * KIB, 512 * KIB},
     {"znver5", "x86-64-v4, ordered for AMD Zen 5", X86_64, "x86-64-v4", "znver5", "", FLAGS_V4, NEEDS_V4, 16,
      32, true, 48 * KIB, 1024 * KIB},
-    {"aarch64", "64-bit ARM with NEON", "aarch64-linux-gnu", "generic", "generic", "+neon", "-march=armv8-a",
-     "", 4, 32, true, 32 * KIB, 512 * KIB},
+    {"aarch64", "64-bit ARM with NEON", AARCH64, "generic", "generic", "+neon", "-march=armv8-a", "", 4, 32,
+     true, 32 * KIB, 512 * KIB},
 };
 const int target_count = sizeof target_list / sizeof *target_list;
 
@@ -58,7 +59,7 @@ static bool has_avx512(void)
 
 bool target_runs_here(const Target *target)
 {
-    if (strcmp(target->triple, X86_64))
+    if (target_is_foreign(target))
         return false;
     return target->vector_lanes < 8 || (has_avx2() && (target->vector_lanes < 16 || has_avx512()));
 }
@@ -72,13 +73,15 @@ const Target *target_native(void)
 
 #elif defined __aarch64__
 
-bool target_runs_here(const Target *target) { return !strcmp(target->name, "aarch64"); }
+bool target_runs_here(const Target *target) { return !target_is_foreign(target); }
 
 const Target *target_native(void) { return row("aarch64"); }
 
 #else
 #error "netc has no target row for this machine: add one"
 #endif
+
+bool target_is_foreign(const Target *target) { return strcmp(target->triple, target_native()->triple) != 0; }
 
 void target_print_list(Text *text)
 {

@@ -11,11 +11,13 @@
 typedef struct Target {
     const char *name; /* --cpu=NAME */
     const char *description;
-    const char *triple;   /* LLVM's */
-    const char *cpu;      /* LLVM's: which instructions there are */
-    const char *tune;     /* LLVM's: whose pipeline they are ordered for */
-    const char *features; /* LLVM's, beside those of `cpu`; may be empty */
-    const char *flags;    /* of gcc and clang: the same instructions */
+    const char *triple;    /* LLVM's */
+    const char *link_flag; /* for the C compiler that links, beside the usual ones; or NULL */
+    const char *tools;     /* what the names of its GNU cross tools begin with */
+    const char *cpu;       /* LLVM's: which instructions there are */
+    const char *tune;      /* LLVM's: whose pipeline they are ordered for */
+    const char *features;  /* LLVM's, beside those of `cpu`; may be empty */
+    const char *flags;     /* of gcc and clang: the same instructions */
     const char *needs; /* CPU features that a program checks at its start, joined by commas, in the words of
                           __builtin_cpu_supports; may be empty */
     int vector_lanes;  /* f32 in a vector register */
@@ -33,6 +35,9 @@ const Target *target_native(void);
 
 /* Whether code for `target` runs on this machine. */
 bool target_runs_here(const Target *target);
+
+/* Whether it takes another C compiler than this machine's own to link for `target`. */
+bool target_is_foreign(const Target *target);
 
 /* One line a row: --list-targets. */
 void target_print_list(Text *text);

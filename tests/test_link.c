@@ -102,7 +102,7 @@ static const char *said_so_far(void)
     return said;
 }
 
-static int link_object(void) { return link_program(&options, object.at, object.length); }
+static int link_object(void) { return link_program(&options, target_native(), object.at, object.length); }
 
 START_TEST(a_program_runs)
 {
