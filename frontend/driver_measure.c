@@ -136,21 +136,20 @@ void measure_run(Measure *m, double *seconds)
 
 typedef void EachBuffer(void *context, char *at, size_t bytes);
 
+static int64_t bytes_of(const Measure *m, int buffer)
+{
+    int64_t bytes = 0;
+    buffer_bytes(&m->description.buffer[buffer], m->batch, &bytes);
+    return bytes;
+}
+
 /* A buffer that is named twice is visited twice. */
 static void each_buffer(const Measure *m, int call, EachBuffer *visit, void *context)
 {
     const DescribedCall *c = &m->description.call[call];
     for (int i = 0; i < c->buffers; i++) {
-        int64_t bytes = 0;
-        buffer_bytes(&m->description.buffer[c->buffer[i]], m->batch, &bytes);
-        visit(context, machine_buffer(&m->machine, c->buffer[i]), (size_t)bytes);
+        visit(context, machine_buffer(&m->machine, c->buffer[i]), (size_t)bytes_of(m, c->buffer[i]));
     }
-}
-
-static void count_bytes(void *context, char *at, size_t bytes)
-{
-    (void)at;
-    *(size_t *)context += bytes;
 }
 
 static void save_bytes(void *context, char *at, size_t bytes)
@@ -181,8 +180,10 @@ static void compare_bytes(void *context, char *at, size_t bytes)
 
 char *measure_save(const Measure *m, int call)
 {
+    const DescribedCall *c = &m->description.call[call];
     size_t bytes = 0;
-    each_buffer(m, call, count_bytes, &bytes);
+    for (int i = 0; i < c->buffers; i++)
+        bytes += (size_t)bytes_of(m, c->buffer[i]);
     char *saved = malloc(bytes + 1), *to = saved;
     if (saved)
         each_buffer(m, call, save_bytes, &to);

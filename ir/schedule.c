@@ -58,7 +58,7 @@ static bool read_loops(Words *w, Schedule *s, int64_t cut[MAX_OUTPUT_AXES])
         if (!bar && !block && words_accept_mark(w, '|')) {
             bar = true;
         } else if (!block && words_accept(w, "block")) {
-            if (!words_expect_mark(w, ':') || !words_read_integer(w, 1, MAX_OUTPUT_AXES, &number))
+            if (!words_expect_mark(w, ':') || !words_read_integer(w, 0, MAX_OUTPUT_AXES, &number))
                 return false;
             block = true;
             s->blocked = (int)number;
@@ -151,8 +151,9 @@ static const char *blocks_fault(const Compute *c, const Schedule *s)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
     int chain = r ? r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0) : 0;
-    if ((s->inner > 0) != (s->blocked > 0) || s->inner + s->items > s->outputs ||
-        s->blocked >= (chain > 0 ? chain : 1))
+    bool leaves = r && r->tree == TREE_LEAVES; /* tiles may take turns on a whole leaf */
+    if ((s->blocked > 0 && !s->inner) || (s->inner > 0 && !s->blocked && !leaves) ||
+        s->inner + s->items > s->outputs || s->blocked >= (chain > 0 ? chain : 1))
         return fault("schedule of '%s' blocks %d of %d reduced axes around %d loops", c->name, s->blocked,
                      chain, s->inner);
     int64_t elements = 1;

@@ -92,8 +92,8 @@ static int64_t tiles_of(const Search *s, const Schedule *schedule, int axis)
 static double tile_cost(int64_t height, int64_t rows, int64_t width, int64_t vectors, int lanes)
 {
     int64_t across = (width + lanes - 1) / lanes;
-    double waste = (double)((height + rows - 1) / rows * rows) / (double)height *
-                   (double)((across + vectors - 1) / vectors * vectors) / (double)across;
+    int64_t down = (height + rows - 1) / rows * rows, over = (across + vectors - 1) / vectors * vectors;
+    double waste = (double)down / (double)height * (double)over / (double)across;
     double loads = 1 + 0.5 * (1 / (double)rows + 1 / (double)vectors);
     double waits = rows * vectors < 8 ? 8 / (double)(rows * vectors) : 1;
     return waste * loads * waits;
@@ -213,7 +213,7 @@ static void try_loops(Search *s, Schedule schedule, double cost)
     const Reduction *r = s->compute->reduce ? s->compute->reduce->reduction : NULL;
     int chain = r ? r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0) : 0;
     for (schedule.inner = 1; schedule.inner < outputs; schedule.inner++)
-        for (schedule.blocked = 1; schedule.blocked < chain; schedule.blocked++) {
+        for (schedule.blocked = 0; schedule.blocked < chain; schedule.blocked++) {
             take_items(s, &schedule, outputs - schedule.inner);
             add(s, &schedule,
                 cost + 0.5 + (schedule.inner != s->base->inner) + (schedule.blocked != s->base->blocked));
