@@ -19,9 +19,10 @@ const int backend_count = sizeof backend_list / sizeof *backend_list;
 
 const Engine engine_list[] = {
     {"llvm", "compiled in memory by LLVM (the default)", llvm_engine_start, llvm_engine_call,
-     llvm_engine_stop, false},
-    {"interp", "interpreted, with every access checked", interp_start, interp_call, interp_stop, false},
-    {"interp64", "interpreted in f64: the reference", interp_start, interp_call, interp_stop, true},
+     llvm_engine_stop, false, true},
+    {"interp", "interpreted, with every access checked", interp_start, interp_call, interp_stop, false,
+     false},
+    {"interp64", "interpreted in f64: the reference", interp_start, interp_call, interp_stop, true, false},
 };
 const int engine_count = sizeof engine_list / sizeof *engine_list;
 

@@ -38,6 +38,7 @@ typedef struct Engine {
                  int64_t end);
     void (*stop)(void *engine);
     bool reference; /* it is given the program widened to f64 */
+    bool compiled;  /* what it starts is code, and may outlive the program all the same */
 } Engine;
 
 extern const Backend backend_list[];

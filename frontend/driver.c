@@ -121,6 +121,8 @@ static int act(Driver *driver)
         return driver_compile(driver);
     case ACTION_RUN:
         return driver_run(driver);
+    case ACTION_TUNE:
+        return driver_tune(driver);
     }
     return STATUS_INTERNAL;
 }

@@ -15,11 +15,15 @@ typedef struct Driver {
     Options *options;
     Diagnostics diag;
     const Target *target;
+    const struct TuneSection *tune; /* measured schedules for it; NULL: none */
+    const char *tune_path;          /* the file that was read; NULL: none */
+    struct TuneKernels *kernels;    /* to be filled by driver_build; may be NULL */
 } Driver;
 
 /* Each does one Action or a part of it, and returns an exit status; what failed is reported. */
 int driver_compile(Driver *driver);
 int driver_run(Driver *driver);
+int driver_tune(Driver *driver);
 
 /* The input as a Model; NULL after a report. */
 Model *driver_load(Driver *driver);

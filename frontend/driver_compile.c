@@ -1,6 +1,7 @@
 /* From an input to a Model, a Program, and what --check, --summary and --emit make of them. */
 #include "dot.h"
 #include "driver.h"
+#include "driver_tune_file.h"
 #include "frontend.h"
 #include "read_source.h"
 #include "summary.h"
@@ -64,6 +65,8 @@ static bool run_passes(Driver *driver, Model *model, bool reference, FILE *dump_
         .time = options->time_passes,
         .reference = reference,
         .winograd = options->winograd,
+        .tune = driver->tune,
+        .kernels = driver->kernels,
     };
     return pipeline_run(model, &driver->diag, &pipeline, program);
 }
@@ -176,6 +179,8 @@ int driver_compile(Driver *driver)
     Model *model = status ? NULL : driver_load(driver);
     if (!model)
         return status ? status : STATUS_INPUT;
+    if (!tune_load(driver))
+        return STATUS_INPUT;
     if (options->stop_after)
         return emit_stopped(driver, model);
     Text text = {0};
@@ -197,7 +202,7 @@ int driver_compile(Driver *driver)
         return options->backend->emit(program, &backend);
     }
     if (options->summary)
-        summary_print(&text, program);
+        summary_print(&text, program, driver->tune_path);
     else if (options->stage == STAGE_KERNELS)
         program_print(&text, program);
     else

@@ -1,6 +1,7 @@
 /* `netc run`: a program in this process, by an engine and the runtime, without leaving files behind. */
 #include "descriptor.h"
 #include "driver.h"
+#include "driver_tune_file.h"
 
 #include <string.h>
 
@@ -31,7 +32,8 @@ int driver_run(Driver *driver)
         return STATUS_MISSING;
     }
     Model *model = driver_load(driver);
-    Program *program = model ? driver_build(driver, model, options->engine->reference) : NULL;
+    Program *program =
+        model && tune_load(driver) ? driver_build(driver, model, options->engine->reference) : NULL;
     if (!program)
         return STATUS_INPUT;
     BackendOptions backend = driver_backend_options(driver, NULL);

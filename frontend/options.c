@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "driver_measure.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +100,17 @@ static bool parse_winograd(const Parser *parser, const char *value)
     return found >= 0;
 }
 
+static bool parse_phase(const Parser *parser, const char *value)
+{
+    NamedRow row[MEASURE_PHASES + 1];
+    for (int i = 0; i < MEASURE_PHASES; i++)
+        row[i] = (NamedRow){measure_phase_name[i], ""};
+    row[MEASURE_PHASES] = (NamedRow){"all", ""};
+    int found = find_row(parser, "phase to tune", value, row, MEASURE_PHASES + 1);
+    parser->options->phases = found < MEASURE_PHASES ? 1u << found : MEASURE_ALL;
+    return found >= 0;
+}
+
 static bool parse_define(const Parser *parser, const char *value)
 {
     const char *equals = strchr(value, '=');
@@ -153,6 +166,15 @@ static bool apply_option(Parser *parser, OptionKind kind, const char *value)
         break;
     case OPTION_THREADS:
         return parse_count(parser, "--threads", value, 1, 1024, &options->threads);
+    case OPTION_TUNE:
+        options->tune = value;
+        break;
+    case OPTION_SECONDS:
+        return parse_count(parser, "--seconds", value, 1, 1 << 20, &options->seconds);
+    case OPTION_BATCH:
+        return parse_count(parser, "--batch", value, 1, 1 << 20, &options->batch);
+    case OPTION_PHASE:
+        return parse_phase(parser, value);
     case OPTION_CC:
         options->cc = value;
         break;
@@ -243,13 +265,15 @@ static bool parse_letter(Parser *parser, const char *argument)
     return complain(parser, "there is no option '%s'; netc --help lists them", argument);
 }
 
-/* Words that are no options: `run` or `doc` first, then the file or name. */
+/* Words that are no options: `run`, `tune` or `doc` first, then the file or name. */
 static bool parse_word(Parser *parser, char *word, int *words)
 {
     Options *options = parser->options;
     bool first = !(*words)++;
     if (first && !strcmp(word, "run"))
         options->action = ACTION_RUN;
+    else if (first && !strcmp(word, "tune"))
+        options->action = ACTION_TUNE;
     else if (first && !strcmp(word, "doc"))
         options->action = ACTION_DOC;
     else if (options->input)
@@ -286,20 +310,27 @@ static bool parse_arguments(Parser *parser)
 static bool check_combination(const Parser *parser)
 {
     const Options *options = parser->options;
-    bool needs_input = options->action == ACTION_COMPILE || options->action == ACTION_RUN;
+    bool needs_input =
+        options->action == ACTION_COMPILE || options->action == ACTION_RUN || options->action == ACTION_TUNE;
     if (needs_input && !options->input)
         return complain(parser, "no input file; netc --help says what netc does");
     if (options->action == ACTION_COMPILE && (options->check + options->summary + options->emit) > 1)
         return complain(parser, "--check, --summary and --emit exclude each other");
     if (options->check && options->output)
         return complain(parser, "--check writes nothing, so -o '%s' makes no sense", options->output);
+    if (options->action != ACTION_TUNE &&
+        (options->batch || options->seconds || options->phases != MEASURE_ALL))
+        return complain(parser, "--batch, --phase and --seconds are for netc tune");
     return true;
 }
 
 bool options_parse(Options *options, Arena *arena, int count, char **argument, FILE *messages)
 {
-    *options = (Options){
-        .stage = STAGE_BACKEND, .backend = backend_find("exe"), .engine = engine_find("llvm"), .level = 2};
+    *options = (Options){.stage = STAGE_BACKEND,
+                         .backend = backend_find("exe"),
+                         .engine = engine_find("llvm"),
+                         .level = 2,
+                         .phases = MEASURE_ALL};
     Parser parser = {options, arena, argument + (count > 0), argument + count, messages};
     return parse_arguments(&parser) && check_combination(&parser);
 }

@@ -40,6 +40,7 @@ enum { MOST_NAMED_ROWS = 32 };
 typedef enum Action {
     ACTION_COMPILE, /* --check, --summary and --emit are ways of it */
     ACTION_RUN,
+    ACTION_TUNE,
     ACTION_DOC,
     ACTION_OPS,
     ACTION_LIST_TARGETS,
@@ -61,6 +62,9 @@ typedef struct Options {
     LIST(const char *) define; /* "name=value" */
     const char *cpu;           /* NULL: native */
     int threads;               /* 0: not given */
+    const char *tune;          /* the tune file to read, "none": none; NULL: that beside the input */
+    int batch, seconds;        /* of `tune`; 0: not given */
+    unsigned phases;           /* of `tune`: a set of bits by MeasurePhase */
     const char *cc;            /* NULL: the target's */
     WinogradUse winograd;
     const char *dump, *print_after, *stop_after; /* NULL: not given */

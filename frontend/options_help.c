@@ -10,6 +10,9 @@ void options_usage(FILE *out)
     fputs("usage: netc [OPTIONS] FILE.net              compile; makes the program ./FILE\n"
           "       netc run [OPTIONS] FILE.net ARGS...  compile in memory and run: train, test, predict, "
           "info, bench\n"
+          "       netc tune [OPTIONS] FILE.net         measure schedules of its kernels; makes FILE.tune, "
+          "which netc "
+          "reads\n"
           "       netc doc [NAME]                      explain a layer or an op, or list them\n",
           out);
 }

@@ -338,7 +338,18 @@ static void print_memory(Summary *s)
     table_print(s->text, &table);
 }
 
-void summary_print(Text *text, const Program *program)
+/* Which schedules are not netc's own. */
+static void print_tuned(Text *text, const Program *program, const char *file)
+{
+    int tuned = 0;
+    for (int i = 0; i < program->kernel.count; i++)
+        tuned += program->kernel.at[i]->tuned;
+    if (file)
+        text_printf(text, "schedules of %d of %d kernels were measured: %s\n", tuned, program->kernel.count,
+                    file);
+}
+
+void summary_print(Text *text, const Program *program, const char *tune_file)
 {
     Summary s = {.text = text, .arena = program->arena, .program = program, .model = program->model};
     s.phase = program->phase[PHASE_PREDICT].count ? PHASE_PREDICT : PHASE_STEP;
@@ -356,4 +367,5 @@ void summary_print(Text *text, const Program *program)
                 grouped_real(s.arena, phase_flops(program, PHASE_STEP)),
                 grouped_real(s.arena, phase_flops(program, PHASE_PREDICT)));
     print_memory(&s);
+    print_tuned(text, program, tune_file);
 }

@@ -6,7 +6,7 @@
 #include "program.h"
 
 /* `program` is planned. FLOPs and bytes are at the program's batch; rows are the layers of what `predict` computes, or,
-   where that is nothing, a training step. */
-void summary_print(Text *text, const Program *program);
+   where that is nothing, a training step. tune_file: where measured schedules were read, or NULL. */
+void summary_print(Text *text, const Program *program, const char *tune_file);
 
 #endif

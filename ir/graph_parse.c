@@ -1,15 +1,12 @@
 #include "graph_text.h"
 #include "graph_verify.h"
+#include "words.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* A strict reader of what model_print writes: one statement a line, one error, then NULL. Besides, blanks may
-   stand between tokens, // begins a comment, and empty lines are nothing. */
+/* A strict reader of what model_print writes: one statement a line, one error, then NULL. */
 
-enum { MAX_GRAPH_BYTES = 1 << 28, MAX_WORD = 64 };
+enum { MAX_GRAPH_BYTES = 1 << 28 };
 
 /* Names to places, by hash; the seed keeps a hostile file from making all names collide. */
 typedef struct Names {
@@ -22,226 +19,29 @@ typedef struct Names {
 } Names;
 
 typedef struct Reader {
-    Arena *arena;
-    Diagnostics *diag;
-    const Source *source;
-    const char *at;    /* next byte */
-    const char *token; /* where the last token began */
-    const char *line;  /* where the statement began */
+    Words words;
     Model *model;
     Graph *graph;
     Names variables, results;
     bool *assigned; /* variables that this phase has set */
 } Reader;
 
-/* ---- errors -------------------------------------------------------------------------------------------- */
-
-static Span span_from(const Reader *r, const char *begin)
+static bool check(Reader *r, const char *fault)
 {
-    int first = (int)(begin - r->source->text), last = (int)(r->at - r->source->text);
-    return (Span){r->source, first, last > first ? last : first + 1};
-}
-
-/* Reports at the bytes from `begin` to the next one; false, so that readers can return it. */
-static bool fail_at(Reader *r, const char *begin, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool fail_at(Reader *r, const char *begin, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    const char *message = arena_vprintf(r->arena, format, arguments);
-    va_end(arguments);
-    diag_report(r->diag, DIAG_ERROR, span_from(r, begin), "%s", message);
-    return false;
-}
-
-static bool check(Reader *r, const char *fault) { return fault ? fail_at(r, r->line, "%s", fault) : true; }
-
-/* ---- tokens -------------------------------------------------------------------------------------------- */
-
-static bool is_word_byte(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static void skip_blanks(Reader *r)
-{
-    r->at += strspn(r->at, " \t\r");
-    if (r->at[0] == '/' && r->at[1] == '/')
-        r->at += strcspn(r->at, "\n");
-    r->token = r->at;
-}
-
-/* The length of the word that comes next; 0 if none does. */
-static size_t peek_word(Reader *r)
-{
-    skip_blanks(r);
-    size_t length = 0;
-    while (is_word_byte(r->at[length]))
-        length++;
-    return length;
-}
-
-static bool accept_bytes(Reader *r, const char *word, size_t length)
-{
-    if (peek_word(r) != length || strncmp(r->at, word, length))
-        return false;
-    r->at += length;
-    return true;
-}
-
-static bool accept(Reader *r, const char *word) { return accept_bytes(r, word, strlen(word)); }
-
-static bool accept_mark(Reader *r, char mark)
-{
-    skip_blanks(r);
-    if (*r->at != mark)
-        return false;
-    r->at++;
-    return true;
-}
-
-static bool expect(Reader *r, const char *word)
-{
-    return accept(r, word) || fail_at(r, r->at, "expected '%s'", word);
-}
-
-static bool expect_mark(Reader *r, char mark)
-{
-    return accept_mark(r, mark) || fail_at(r, r->at, "expected '%c'", mark);
-}
-
-static bool read_word(Reader *r, const char *what, char word[MAX_WORD])
-{
-    size_t length = peek_word(r);
-    if (!length || length >= MAX_WORD || (*r->at >= '0' && *r->at <= '9'))
-        return fail_at(r, r->at, "expected %s", what);
-    memcpy(word, r->at, length);
-    word[length] = 0;
-    r->at += length;
-    return true;
-}
-
-static bool read_integer(Reader *r, int64_t low, int64_t high, int64_t *value)
-{
-    skip_blanks(r);
-    char *end;
-    size_t sign = *r->at == '-';
-    if (r->at[sign] < '0' || r->at[sign] > '9')
-        return fail_at(r, r->at, "expected an integer");
-    errno = 0;
-    *value = strtoll(r->at, &end, 10);
-    const char *begin = r->at;
-    r->at = end;
-    if (errno || *value < low || *value > high)
-        return fail_at(r, begin, "the integer is not in the range %lld to %lld", (long long)low,
-                       (long long)high);
-    return true;
-}
-
-/* The length of a decimal number as text_real prints it; 0 if none is here. Not what strtod takes besides. */
-static size_t real_length(const char *at)
-{
-    size_t sign = *at == '-', length = sign + strspn(at + sign, "0123456789");
-    if (!strncmp(at, "nan", 3) || !strncmp(at + sign, "inf", 3))
-        return sign + 3;
-    if (length == sign)
-        return 0;
-    if (at[length] == '.')
-        length += 1 + strspn(at + length + 1, "0123456789");
-    if (at[length] == 'e') {
-        size_t begin = length + 1 + (at[length + 1] == '-' || at[length + 1] == '+');
-        size_t digits = strspn(at + begin, "0123456789");
-        length = digits ? begin + digits : length;
-    }
-    return length;
-}
-
-static bool read_real(Reader *r, double *value)
-{
-    skip_blanks(r);
-    size_t length = real_length(r->at);
-    if (!length || is_word_byte(r->at[length]))
-        return fail_at(r, r->at, "expected a number");
-    *value = strtod(r->at, NULL);
-    r->at += length;
-    return true;
-}
-
-/* One character of a string, escaped or not; -1 where the string is broken. */
-static int read_character(Reader *r)
-{
-    unsigned char c = (unsigned char)*r->at;
-    if (c < ' ' || c == 127)
-        return -1;
-    r->at++;
-    if (c != '\\')
-        return c;
-    if (*r->at == '"' || *r->at == '\\')
-        return *r->at++;
-    int code = 0;
-    for (int i = 0; i < 3; i++, r->at++) {
-        if (*r->at < '0' || *r->at > '7')
-            return -1;
-        code = 8 * code + *r->at - '0';
-    }
-    return code >= 1 && code <= 255 ? code : -1;
-}
-
-/* Bytes up to the quote that ends a string, or to the end of the line. */
-static size_t string_length(const char *at)
-{
-    size_t length = 0;
-    while (at[length] != '"' && at[length] != '\n' && at[length])
-        length += at[length] == '\\' && at[length + 1] ? 2 : 1;
-    return length;
-}
-
-static bool read_string(Reader *r, const char *what, const char **string)
-{
-    if (!accept_mark(r, '"'))
-        return fail_at(r, r->at, "expected %s in quotes", what);
-    const char *begin = r->token;
-    char *copy = arena_alloc(r->arena, string_length(r->at) + 1), *end = copy;
-    while (*r->at != '"') {
-        int c = read_character(r);
-        if (c < 0)
-            return fail_at(r, begin, "the string does not end, or holds an unknown escape");
-        *end++ = (char)c;
-    }
-    r->at++;
-    *string = copy;
-    return copy != end || fail_at(r, begin, "expected %s, not an empty string", what);
+    return fault ? words_fail(&r->words, r->words.line, "%s", fault) : true;
 }
 
 static bool read_type(Reader *r, Type *type)
 {
-    skip_blanks(r);
-    const char *end = type_parse(r->at, type);
+    words_skip_blanks(&r->words);
+    const char *end = type_parse(r->words.at, type);
     if (!end)
-        return fail_at(r, r->at, "expected a type such as f32[batch, 10]");
+        return words_fail(&r->words, r->words.at, "expected a type such as f32[batch, 10]");
     Size elements;
-    const char *begin = r->at;
-    r->at = end;
+    const char *begin = r->words.at;
+    r->words.at = end;
     return type_elements(type, &elements) ||
-           fail_at(r, begin, "no size may exceed 2^40, no tensor 2^48 elements");
-}
-
-/* Begins a statement: skips empty lines and marks where it stands. */
-static void next_line(Reader *r)
-{
-    for (skip_blanks(r); *r->at == '\n'; skip_blanks(r))
-        r->at++;
-    r->line = r->at;
-}
-
-static bool end_line(Reader *r)
-{
-    skip_blanks(r);
-    if (*r->at != '\n')
-        return fail_at(r, r->at, "expected the end of the line");
-    return true;
+           words_fail(&r->words, begin, "no size may exceed 2^40, no tensor 2^48 elements");
 }
 
 /* ---- names --------------------------------------------------------------------------------------------- */
@@ -301,11 +101,11 @@ static int names_find(Names *names, const char *name)
 static bool read_variable_name(Reader *r, Variable **variable)
 {
     const char *name;
-    if (!read_string(r, "a variable's name", &name))
+    if (!words_read_string(&r->words, "a variable's name", &name))
         return false;
     int place = names_find(&r->variables, name);
     if (place < 0)
-        return fail_at(r, r->token, "no variable is named '%s'", name);
+        return words_fail(&r->words, r->words.token, "no variable is named '%s'", name);
     *variable = r->model->variable.at[place];
     return true;
 }
@@ -314,28 +114,29 @@ static bool read_variable_name(Reader *r, Variable **variable)
 static bool read_kind(Reader *r, const char *what, const char *const *name, int count, int *kind)
 {
     for (*kind = 0; *kind < count; ++*kind)
-        if (accept(r, name[*kind]))
+        if (words_accept(&r->words, name[*kind]))
             return true;
-    return fail_at(r, r->at, "expected %s", what);
+    return words_fail(&r->words, r->words.at, "expected %s", what);
 }
 
 /* ---- variables ----------------------------------------------------------------------------------------- */
 
 static bool read_flag(Reader *r, bool *flag)
 {
-    if (!expect_mark(r, '='))
+    if (!words_expect_mark(&r->words, '='))
         return false;
-    *flag = accept(r, "true");
-    return *flag || expect(r, "false");
+    *flag = words_accept(&r->words, "true");
+    return *flag || words_expect(&r->words, "false");
 }
 
 static bool read_param_options(Reader *r, Variable *v)
 {
-    if (accept(r, "trainable") && !read_flag(r, &v->trainable))
+    if (words_accept(&r->words, "trainable") && !read_flag(r, &v->trainable))
         return false;
-    if (accept(r, "decay") && !read_flag(r, &v->decay))
+    if (words_accept(&r->words, "decay") && !read_flag(r, &v->decay))
         return false;
-    return !accept(r, "lr_scale") || (expect_mark(r, '=') && read_real(r, &v->lr_scale));
+    return !words_accept(&r->words, "lr_scale") ||
+           (words_expect_mark(&r->words, '=') && words_read_real(&r->words, &v->lr_scale));
 }
 
 static bool read_variable(Reader *r)
@@ -344,16 +145,16 @@ static bool read_variable(Reader *r)
     const char *name;
     Type type;
     if (!read_kind(r, "the kind of a variable", variable_kind_name, VARIABLE_KINDS, &kind) ||
-        !read_string(r, "a variable's name", &name) || !read_type(r, &type))
+        !words_read_string(&r->words, "a variable's name", &name) || !read_type(r, &type))
         return false;
-    if (!names_add(r->arena, &r->variables, name, r->model->variable.count))
-        return fail_at(r, r->line, "two variables are named '%s'", name);
+    if (!names_add(r->words.arena, &r->variables, name, r->model->variable.count))
+        return words_fail(&r->words, r->words.line, "two variables are named '%s'", name);
     Variable *v = model_variable(r->model, (VariableKind)kind, name, type);
-    if (kind == VARIABLE_SLOT && !(expect(r, "of") && read_variable_name(r, &v->of)))
+    if (kind == VARIABLE_SLOT && !(words_expect(&r->words, "of") && read_variable_name(r, &v->of)))
         return false;
     if (kind == VARIABLE_PARAM && !read_param_options(r, v))
         return false;
-    v->span = span_from(r, r->line);
+    v->span = words_span(&r->words, r->words.line);
     return check(r, variable_fault(r->model, v->id));
 }
 
@@ -363,56 +164,56 @@ static bool read_source(Reader *r)
 {
     DataSource source = {0};
     char split[MAX_WORD], name[MAX_WORD], word[MAX_WORD];
-    if (!read_word(r, "a split", split) || !read_word(r, "a source", name))
+    if (!words_read_word(&r->words, "a split", split) || !words_read_word(&r->words, "a source", name))
         return false;
-    source.split = arena_string(r->arena, split);
-    source.source = arena_string(r->arena, name);
-    while (peek_word(r)) {
+    source.split = arena_string(r->words.arena, split);
+    source.source = arena_string(r->words.arena, name);
+    while (words_peek(&r->words)) {
         Argument argument = {0};
-        if (!read_word(r, "an argument's name", word) || !expect_mark(r, '='))
+        if (!words_read_word(&r->words, "an argument's name", word) || !words_expect_mark(&r->words, '='))
             return false;
-        argument.name = arena_string(r->arena, word);
-        skip_blanks(r);
-        if (*r->at == '"' ? !read_string(r, "an argument", &argument.string)
-                          : !read_real(r, &argument.number))
+        argument.name = arena_string(r->words.arena, word);
+        words_skip_blanks(&r->words);
+        if (*r->words.at == '"' ? !words_read_string(&r->words, "an argument", &argument.string)
+                                : !words_read_real(&r->words, &argument.number))
             return false;
-        list_add(r->arena, &source.argument, argument);
+        list_add(r->words.arena, &source.argument, argument);
     }
-    list_add(r->arena, &r->model->training->source, source);
+    list_add(r->words.arena, &r->model->training->source, source);
     return true;
 }
 
 static bool read_numbers(Reader *r, Training *t)
 {
-    return expect(r, "batch") && read_integer(r, 1, INT32_MAX, &t->batch) && expect(r, "epochs") &&
-           read_integer(r, 1, INT32_MAX, &t->epochs) && expect(r, "seed") &&
-           read_integer(r, 0, INT64_MAX, &t->seed) && expect(r, "patience") &&
-           read_integer(r, 0, INT32_MAX, &t->patience) &&
-           (!accept(r, "best") || read_string(r, "a metric's name", &t->best));
+    return words_expect(&r->words, "batch") && words_read_integer(&r->words, 1, INT32_MAX, &t->batch) &&
+           words_expect(&r->words, "epochs") && words_read_integer(&r->words, 1, INT32_MAX, &t->epochs) &&
+           words_expect(&r->words, "seed") && words_read_integer(&r->words, 0, INT64_MAX, &t->seed) &&
+           words_expect(&r->words, "patience") && words_read_integer(&r->words, 0, INT32_MAX, &t->patience) &&
+           (!words_accept(&r->words, "best") || words_read_string(&r->words, "a metric's name", &t->best));
 }
 
 static bool read_training(Reader *r)
 {
-    Training *t = r->model->training = arena_alloc(r->arena, sizeof *t);
-    if (!read_string(r, "a name", &t->name) || !read_numbers(r, t))
+    Training *t = r->model->training = arena_alloc(r->words.arena, sizeof *t);
+    if (!words_read_string(&r->words, "a name", &t->name) || !read_numbers(r, t))
         return false;
     for (;;) {
         char word[MAX_WORD];
-        if (!end_line(r))
+        if (!words_end_line(&r->words))
             return false;
-        next_line(r);
-        if (accept(r, "source")) {
+        words_next_line(&r->words);
+        if (words_accept(&r->words, "source")) {
             if (!read_source(r))
                 return false;
-        } else if (accept(r, "field")) {
+        } else if (words_accept(&r->words, "field")) {
             Field field;
             if (!read_variable_name(r, &field.input))
                 return false;
-            list_add(r->arena, &t->field, field);
-        } else if (accept(r, "option")) {
-            if (!read_word(r, "an option's name", word))
+            list_add(r->words.arena, &t->field, field);
+        } else if (words_accept(&r->words, "option")) {
+            if (!words_read_word(&r->words, "an option's name", word))
                 return false;
-            list_add(r->arena, &t->option, (Option){arena_string(r->arena, word)});
+            list_add(r->words.arena, &t->option, (Option){arena_string(r->words.arena, word)});
         } else {
             return true;
         }
@@ -424,13 +225,13 @@ static bool read_training(Reader *r)
 static bool read_node_name(Reader *r, Node **node)
 {
     int64_t place;
-    if (!expect_mark(r, '%'))
+    if (!words_expect_mark(&r->words, '%'))
         return false;
-    const char *begin = r->token;
-    if (!read_integer(r, 0, INT64_MAX, &place))
+    const char *begin = r->words.token;
+    if (!words_read_integer(&r->words, 0, INT64_MAX, &place))
         return false;
     if (place >= r->graph->node.count)
-        return fail_at(r, begin, "%%%lld is no node before this one", (long long)place);
+        return words_fail(&r->words, begin, "%%%lld is no node before this one", (long long)place);
     *node = r->graph->node.at[place];
     return true;
 }
@@ -439,22 +240,22 @@ static bool read_inputs(Reader *r, Node *node)
 {
     int inputs = op_info[node->op].inputs;
     for (int i = 0; i < inputs; i++)
-        if (!expect_mark(r, i ? ',' : '(') || !read_node_name(r, &node->in[i]))
+        if (!words_expect_mark(&r->words, i ? ',' : '(') || !read_node_name(r, &node->in[i]))
             return false;
-    return !inputs || expect_mark(r, ')');
+    return !inputs || words_expect_mark(&r->words, ')');
 }
 
 static bool read_ints(Reader *r, Ints *ints)
 {
-    if (!expect_mark(r, '='))
+    if (!words_expect_mark(&r->words, '='))
         return false;
-    if (!expect_mark(r, '['))
+    if (!words_expect_mark(&r->words, '['))
         return false;
-    for (ints->count = 0; !accept_mark(r, ']'); ints->count++) {
+    for (ints->count = 0; !words_accept_mark(&r->words, ']'); ints->count++) {
         if (ints->count == MAX_RANK)
-            return fail_at(r, r->at, "more than %d values", MAX_RANK);
-        if ((ints->count && !expect_mark(r, ',')) ||
-            !read_integer(r, INT64_MIN, INT64_MAX, &ints->at[ints->count]))
+            return words_fail(&r->words, r->words.at, "more than %d values", MAX_RANK);
+        if ((ints->count && !words_expect_mark(&r->words, ',')) ||
+            !words_read_integer(&r->words, INT64_MIN, INT64_MAX, &ints->at[ints->count]))
             return false;
     }
     return true;
@@ -465,15 +266,16 @@ static bool read_attributes(Reader *r, Node *node)
     for (int i = 0; i < op_attrs(node->op); i++) {
         int length;
         const char *name = op_attr_name(node->op, i, &length);
-        if (!accept_bytes(r, name, (size_t)length))
-            return fail_at(r, r->at, "expected '%.*s'", length, name);
+        if (!words_accept_bytes(&r->words, name, (size_t)length))
+            return words_fail(&r->words, r->words.at, "expected '%.*s'", length, name);
         if (!read_ints(r, &node->attr[i]))
             return false;
     }
     if (node->op == OP_CONST)
-        return read_real(r, &node->value);
+        return words_read_real(&r->words, &node->value);
     if (node->op == OP_PAD || node->op == OP_WINDOW)
-        return expect(r, "value") && expect_mark(r, '=') && read_real(r, &node->value);
+        return words_expect(&r->words, "value") && words_expect_mark(&r->words, '=') &&
+               words_read_real(&r->words, &node->value);
     return true;
 }
 
@@ -481,8 +283,8 @@ static bool read_attributes(Reader *r, Node *node)
 static bool read_path(Reader *r)
 {
     const char *path = NULL, *last = r->graph->scope;
-    skip_blanks(r);
-    if (*r->at == '"' && !read_string(r, "a path", &path))
+    words_skip_blanks(&r->words);
+    if (*r->words.at == '"' && !words_read_string(&r->words, "a path", &path))
         return false;
     r->graph->scope = path && last && !strcmp(path, last) ? last : path;
     return true;
@@ -492,17 +294,18 @@ static bool add_node(Reader *r, const Node *node, const char *type_begin)
 {
     Text text = {0};
     int place = r->graph->node.count;
-    r->graph->span = span_from(r, r->line);
+    r->graph->span = words_span(&r->words, r->words.line);
     Node *made = graph_add(r->graph, *node);
     if (!made)
-        return fail_at(r, r->line, "%s", graph_why());
+        return words_fail(&r->words, r->words.line, "%s", graph_why());
     if (made->id != place)
-        return fail_at(r, r->line, "%%%d and %%%d are equal, but two nodes", made->id, place);
+        return words_fail(&r->words, r->words.line, "%%%d and %%%d are equal, but two nodes", made->id,
+                          place);
     if (!type_equal(&made->type, &node->type)) {
         type_print(&text, &made->type);
-        const char *type = arena_string(r->arena, text_string(&text));
+        const char *type = arena_string(r->words.arena, text_string(&text));
         text_free(&text);
-        return fail_at(r, type_begin, "%s gives %s", op_info[node->op].name, type);
+        return words_fail(&r->words, type_begin, "%s gives %s", op_info[node->op].name, type);
     }
     return check(r, node_fault(r->graph, place));
 }
@@ -513,34 +316,35 @@ static bool read_node(Reader *r)
     int64_t place;
     char word[MAX_WORD];
     Node node = {0};
-    if (!read_integer(r, 0, INT64_MAX, &place))
+    if (!words_read_integer(&r->words, 0, INT64_MAX, &place))
         return false;
     if (place != r->graph->node.count)
-        return fail_at(r, r->line, "the next node is %%%d", r->graph->node.count);
-    if (!expect_mark(r, '=') || !read_word(r, "an op", word))
+        return words_fail(&r->words, r->words.line, "the next node is %%%d", r->graph->node.count);
+    if (!words_expect_mark(&r->words, '=') || !words_read_word(&r->words, "an op", word))
         return false;
     node.op = op_find(word);
     if (node.op == OP_COUNT)
-        return fail_at(r, r->token, "no op is named '%s'", word);
+        return words_fail(&r->words, r->words.token, "no op is named '%s'", word);
     if (!read_inputs(r, &node))
         return false;
-    skip_blanks(r);
-    bool has_variable = node.op == OP_VARIABLE || (node.op == OP_GRADIENT && *r->at == '"');
+    words_skip_blanks(&r->words);
+    bool has_variable = node.op == OP_VARIABLE || (node.op == OP_GRADIENT && *r->words.at == '"');
     if (has_variable && !read_variable_name(r, &node.variable))
         return false;
-    if (!read_attributes(r, &node) || !expect_mark(r, ':'))
+    if (!read_attributes(r, &node) || !words_expect_mark(&r->words, ':'))
         return false;
-    skip_blanks(r);
-    const char *type_begin = r->at;
+    words_skip_blanks(&r->words);
+    const char *type_begin = r->words.at;
     return read_type(r, &node.type) && read_path(r) && add_node(r, &node, type_begin);
 }
 
 static bool read_carry(Reader *r)
 {
     Carry carry;
-    if (!read_node_name(r, &carry.state) || !expect_mark(r, '=') || !read_node_name(r, &carry.next))
+    if (!read_node_name(r, &carry.state) || !words_expect_mark(&r->words, '=') ||
+        !read_node_name(r, &carry.next))
         return false;
-    list_add(r->arena, &r->graph->carry, carry);
+    list_add(r->words.arena, &r->graph->carry, carry);
     return check(r, carry_fault(r->graph, r->graph->carry.count - 1));
 }
 
@@ -549,25 +353,26 @@ static bool read_result(Reader *r)
     int kind;
     Result result;
     if (!read_kind(r, "the kind of a result", result_kind_name, RESULT_KINDS, &kind) ||
-        !read_string(r, "a result's name", &result.name) || !expect_mark(r, '=') ||
-        !read_node_name(r, &result.node))
+        !words_read_string(&r->words, "a result's name", &result.name) ||
+        !words_expect_mark(&r->words, '=') || !read_node_name(r, &result.node))
         return false;
     result.kind = (ResultKind)kind;
-    if (!names_add(r->arena, &r->results, result.name, r->graph->result.count))
-        return fail_at(r, r->line, "two results are named '%s'", result.name);
-    list_add(r->arena, &r->graph->result, result);
+    if (!names_add(r->words.arena, &r->results, result.name, r->graph->result.count))
+        return words_fail(&r->words, r->words.line, "two results are named '%s'", result.name);
+    list_add(r->words.arena, &r->graph->result, result);
     return check(r, result_fault(r->graph, r->graph->result.count - 1));
 }
 
 static bool read_assign(Reader *r)
 {
     Assign assign;
-    if (!read_variable_name(r, &assign.variable) || !expect_mark(r, '=') || !read_node_name(r, &assign.node))
+    if (!read_variable_name(r, &assign.variable) || !words_expect_mark(&r->words, '=') ||
+        !read_node_name(r, &assign.node))
         return false;
     if (r->assigned[assign.variable->id])
-        return fail_at(r, r->line, "'%s' is set twice", assign.variable->name);
+        return words_fail(&r->words, r->words.line, "'%s' is set twice", assign.variable->name);
     r->assigned[assign.variable->id] = true;
-    list_add(r->arena, &r->graph->assign, assign);
+    list_add(r->words.arena, &r->graph->assign, assign);
     return check(r, assign_fault(r->graph, r->graph->assign.count - 1));
 }
 
@@ -577,22 +382,23 @@ static bool read_phase(Reader *r, int *last)
     if (!read_kind(r, "the name of a phase", phase_name, PHASE_COUNT, &phase))
         return false;
     if (phase <= *last)
-        return fail_at(r, r->line, "phase %s comes after phase %s", phase_name[*last], phase_name[phase]);
+        return words_fail(&r->words, r->words.line, "phase %s comes after phase %s", phase_name[*last],
+                          phase_name[phase]);
     *last = phase;
     r->graph = r->model->phase[phase];
     r->results = (Names){.seed = r->variables.seed};
-    r->assigned = arena_alloc(r->arena, (size_t)r->model->variable.count * sizeof *r->assigned);
+    r->assigned = arena_alloc(r->words.arena, (size_t)r->model->variable.count * sizeof *r->assigned);
     for (bool read = true; read;) {
-        if (!end_line(r))
+        if (!words_end_line(&r->words))
             return false;
-        next_line(r);
-        if (accept_mark(r, '%'))
+        words_next_line(&r->words);
+        if (words_accept_mark(&r->words, '%'))
             read = read_node(r);
-        else if (accept(r, "carry"))
+        else if (words_accept(&r->words, "carry"))
             read = read_carry(r);
-        else if (accept(r, "result"))
+        else if (words_accept(&r->words, "result"))
             read = read_result(r);
-        else if (accept(r, "assign"))
+        else if (words_accept(&r->words, "assign"))
             read = read_assign(r);
         else
             break;
@@ -610,14 +416,15 @@ static bool read_header(Reader *r)
 {
     static const char magic[] = "netc-graph 1\n";
     const char *name;
-    if (strncmp(r->at, magic, sizeof magic - 1))
-        return fail_at(r, r->at, "a graph's text begins with the line 'netc-graph 1'");
-    r->at += sizeof magic - 1;
-    next_line(r);
-    if (!expect(r, "model") || !read_string(r, "a name", &name) || !expect(r, "batch"))
+    if (strncmp(r->words.at, magic, sizeof magic - 1))
+        return words_fail(&r->words, r->words.at, "a graph's text begins with the line 'netc-graph 1'");
+    r->words.at += sizeof magic - 1;
+    words_next_line(&r->words);
+    if (!words_expect(&r->words, "model") || !words_read_string(&r->words, "a name", &name) ||
+        !words_expect(&r->words, "batch"))
         return false;
-    r->model = model_new(r->arena, name);
-    return read_integer(r, 1, INT32_MAX, &r->model->batch) && end_line(r);
+    r->model = model_new(r->words.arena, name);
+    return words_read_integer(&r->words, 1, INT32_MAX, &r->model->batch) && words_end_line(&r->words);
 }
 
 static bool read_model(Reader *r)
@@ -625,38 +432,37 @@ static bool read_model(Reader *r)
     int phase = -1;
     if (!read_header(r))
         return false;
-    for (next_line(r); accept(r, "variable"); next_line(r))
-        if (!read_variable(r) || !end_line(r))
+    for (words_next_line(&r->words); words_accept(&r->words, "variable"); words_next_line(&r->words))
+        if (!read_variable(r) || !words_end_line(&r->words))
             return false;
-    const char *training = r->line;
-    if (accept(r, "training") && !read_training(r))
+    const char *training = r->words.line;
+    if (words_accept(&r->words, "training") && !read_training(r))
         return false;
-    while (accept(r, "phase"))
+    while (words_accept(&r->words, "phase"))
         if (!read_phase(r, &phase))
             return false;
-    if (!accept(r, "end"))
-        return fail_at(r, r->at,
-                       phase < 0 ? "expected 'variable', 'training', 'phase' or 'end'"
-                                 : "expected a node, 'carry', 'result', 'assign', 'phase' or 'end'");
-    if (!end_line(r))
+    if (!words_accept(&r->words, "end"))
+        return words_fail(&r->words, r->words.at,
+                          phase < 0 ? "expected 'variable', 'training', 'phase' or 'end'"
+                                    : "expected a node, 'carry', 'result', 'assign', 'phase' or 'end'");
+    if (!words_end_line(&r->words))
         return false;
-    next_line(r);
-    if (r->at != r->source->text + r->source->length)
-        return fail_at(r, r->at, "expected nothing after 'end'");
+    words_next_line(&r->words);
+    if (r->words.at != r->words.source->text + r->words.source->length)
+        return words_fail(&r->words, r->words.at, "expected nothing after 'end'");
     const char *fault = r->model->training ? training_fault(r->model) : NULL;
     if (fault)
-        return fail_at(r, training, "%s", fault);
+        return words_fail(&r->words, training, "%s", fault);
     fault = model_fault(r->model);
-    return fault ? fail_at(r, r->source->text, "%s", fault) : true;
+    return fault ? words_fail(&r->words, r->words.source->text, "%s", fault) : true;
 }
 
 Model *model_parse(Arena *arena, Diagnostics *diag, const Source *source)
 {
-    Reader r = {.arena = arena, .diag = diag, .source = source, .at = source->text};
-    r.token = r.line = r.at;
+    Reader r = {.words = words_of(arena, diag, source)};
     r.variables.seed = (uintptr_t)arena;
     if (source->length > MAX_GRAPH_BYTES) {
-        fail_at(&r, r.at, "a graph's text may have at most 2^28 bytes");
+        words_fail(&r.words, r.words.at, "a graph's text may have at most 2^28 bytes");
         return NULL;
     }
     return read_model(&r) ? r.model : NULL;

@@ -62,6 +62,7 @@ typedef struct Kernel {
     int item_axis; /* the axis that takes the values begin … end-1; -1: there is one item */
     Stmt *body;
     bool once;           /* it runs when a program starts, and had better be small than fast */
+    bool tuned;          /* by a schedule that was measured, from a tune file */
     double flops, bytes; /* at the nominal batch: for summary, bench and the choice whether to use threads */
 } Kernel;
 

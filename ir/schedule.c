@@ -1,64 +1,219 @@
 #include "schedule.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+
+enum {
+    MOST_LANES = 16,
+    MOST_WRITTEN = 512,    /* vectors of a tile: they are written out */
+    MOST_TILE = 1 << 12,   /* elements of a tile, */
+    MOST_BLOCK = 1 << 14,  /* and of a block: both are on the stack */
+    LARGEST_TILE = 1 << 20 /* that is read */
+};
 
 void schedule_print(Text *text, const Compute *c, const Schedule *s)
 {
     text_add(text, "    schedule items");
     for (int i = 0; i < s->outputs; i++) {
         int a = s->order[i];
-        text_printf(text, "%s%s i%d", i == s->items ? " |" : "",
-                    s->inner && i == s->outputs - s->inner ? " block" : "", a);
+        text_add(text, i == s->items ? " |" : "");
+        if (s->inner && i == s->outputs - s->inner)
+            text_printf(text, " block:%d", s->blocked);
+        text_printf(text, " i%d", a);
         if (s->tile[a] > 1)
             text_printf(text, "/%lld", (long long)s->tile[a]);
     }
-    if (c->reduce)
+    if (c && c->reduce)
         text_add(text, " reduce");
     text_add(text, " tile");
     for (int a = 0; a < s->outputs; a++)
-        if (s->tile[a] > 1)
+        if (s->tile[a] > 1 || a == s->vector)
             text_printf(text, a == s->vector ? " i%d:%lld(x%d)" : " i%d:%lld", a, (long long)s->tile[a],
                         s->lanes);
     text_add(text, s->lanes_reduce ? " lanes\n" : "\n");
 }
 
-const char *schedule_fault(const Compute *c, const Schedule *s)
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+static bool is_axis(Words *w)
 {
-    static _Thread_local char fault[200];
-    unsigned seen = 0;
+    return words_peek(w) > 1 && *w->at == 'i' && w->at[1] >= '0' && w->at[1] <= '9';
+}
+
+static bool read_axis(Words *w, int *axis)
+{
+    int64_t number;
+    w->at++;
+    if (!words_read_integer(w, 0, MAX_OUTPUT_AXES - 1, &number))
+        return false;
+    *axis = (int)number;
+    return true;
+}
+
+/* "i0 i1/6 | block:1 i2/32": the outer loops. cut[a]: what stands behind the stroke. */
+static bool read_loops(Words *w, Schedule *s, int64_t cut[MAX_OUTPUT_AXES])
+{
+    bool bar = false, block = false;
+    for (int64_t number;;) {
+        if (!bar && !block && words_accept_mark(w, '|')) {
+            bar = true;
+        } else if (!block && words_accept(w, "block")) {
+            if (!words_expect_mark(w, ':') || !words_read_integer(w, 0, MAX_OUTPUT_AXES, &number))
+                return false;
+            block = true;
+            s->blocked = (int)number;
+        } else if (is_axis(w)) {
+            const char *begin = w->at;
+            int axis;
+            if (!read_axis(w, &axis))
+                return false;
+            if (s->outputs == MAX_OUTPUT_AXES || cut[axis])
+                return words_fail(w, begin, "axis i%d has two loops", axis);
+            cut[axis] = 1;
+            if (words_accept_mark(w, '/') && !words_read_integer(w, 2, LARGEST_TILE, &cut[axis]))
+                return false;
+            s->order[s->outputs++] = axis;
+            s->items += !bar && !block;
+            s->inner += block;
+        } else {
+            return true;
+        }
+    }
+}
+
+/* "i1:6 i2:32(x16)" */
+static bool read_tiles(Words *w, Schedule *s)
+{
+    while (is_axis(w)) {
+        const char *begin = w->at;
+        int axis;
+        int64_t lanes;
+        if (!read_axis(w, &axis))
+            return false;
+        if (s->tile[axis])
+            return words_fail(w, begin, "axis i%d has two tiles", axis);
+        if (!words_expect_mark(w, ':') || !words_read_integer(w, 1, LARGEST_TILE, &s->tile[axis]))
+            return false;
+        if (!words_accept_mark(w, '('))
+            continue;
+        begin = w->token;
+        if (!words_expect_mark(w, 'x') || !words_read_integer(w, 1, MOST_LANES, &lanes) ||
+            !words_expect_mark(w, ')'))
+            return false;
+        if (s->vector >= 0)
+            return words_fail(w, begin, "only one axis can be in vectors");
+        s->vector = axis;
+        s->lanes = (int)lanes;
+    }
+    return true;
+}
+
+bool schedule_read(Words *w, Schedule *s)
+{
+    int64_t cut[MAX_OUTPUT_AXES] = {0};
+    *s = (Schedule){.vector = -1, .lanes = 1};
+    if (!words_expect(w, "schedule") || !words_expect(w, "items") || !read_loops(w, s, cut))
+        return false;
+    words_accept(w, "reduce");
+    if (!words_expect(w, "tile") || !read_tiles(w, s))
+        return false;
+    s->lanes_reduce = words_accept(w, "lanes");
+    if (!words_end_line(w))
+        return false;
+    for (int a = 0; a < MAX_OUTPUT_AXES; a++) {
+        if (s->tile[a] && !cut[a])
+            return words_fail(w, w->line, "axis i%d has a tile and no loop", a);
+        if (cut[a] > 1 && s->tile[a] != cut[a])
+            return words_fail(w, w->line, "the loop of axis i%d is not over its tiles", a);
+        s->tile[a] = s->tile[a] ? s->tile[a] : 1;
+        if (s->tile[a] > 1 && cut[a] == 1)
+            return words_fail(w, w->line, "the loop of axis i%d is not over its tiles", a);
+        if (a < s->outputs && !cut[a])
+            return words_fail(w, w->line, "axis i%d has no loop", a);
+    }
+    return true;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------------- */
+
+static const char *fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static const char *fault(const char *format, ...)
+{
+    static _Thread_local char text[300];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+static const char *blocks_fault(const Compute *c, const Schedule *s)
+{
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
     int chain = r ? r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0) : 0;
-    if (s->outputs != c->outputs || s->items > s->outputs || s->vector >= s->outputs) {
-        snprintf(fault, sizeof fault, "schedule of '%s' is for %d output axes, it has %d", c->name,
-                 s->outputs, c->outputs);
-        return fault;
-    }
     bool leaves = r && r->tree == TREE_LEAVES; /* tiles may take turns on a whole leaf */
     if ((s->blocked > 0 && !s->inner) || (s->inner > 0 && !s->blocked && !leaves) ||
-        s->inner + s->items > s->outputs || s->blocked >= (chain > 0 ? chain : 1)) {
-        snprintf(fault, sizeof fault, "schedule of '%s' blocks %d of %d reduced axes around %d loops",
-                 c->name, s->blocked, chain, s->inner);
-        return fault;
-    }
-    for (int i = 0; i < s->outputs; i++) {
+        s->inner + s->items > s->outputs || s->blocked >= (chain > 0 ? chain : 1))
+        return fault("schedule of '%s' blocks %d of %d reduced axes around %d loops", c->name, s->blocked,
+                     chain, s->inner);
+    int64_t elements = 1;
+    for (int i = 0; s->inner && i < s->outputs; i++) {
         int a = s->order[i];
-        if (a < 0 || a >= s->outputs || seen & 1u << a || s->tile[a] < 1) {
-            snprintf(fault, sizeof fault, "schedule of '%s' has no proper loop for axis %d", c->name, a);
-            return fault;
-        }
-        if (i > 0 && i < s->items && c->axis.at[a].extent.power) {
-            snprintf(fault, sizeof fault,
-                     "schedule of '%s': item loop %d grows with the batch and is not the first", c->name, i);
-            return fault;
-        }
-        if (s->inner && s->tile[a] > 1 && c->axis.at[a].extent.power) {
-            snprintf(
-                fault, sizeof fault,
-                "schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a block",
-                c->name, a);
-            return fault;
-        }
-        seen |= 1u << a;
+        Size extent = c->axis.at[a].extent;
+        bool inner = i >= s->outputs - s->inner;
+        if (extent.power && (inner || s->tile[a] > 1))
+            return fault("schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a "
+                         "block",
+                         c->name, a);
+        elements *= inner ? (extent.count + s->tile[a] - 1) / s->tile[a] * s->tile[a] : s->tile[a];
+        if (elements > MOST_BLOCK)
+            return fault("schedule of '%s': more than %d sums wait in a block", c->name, MOST_BLOCK);
     }
     return NULL;
+}
+
+static const char *tiles_fault(const Compute *c, const Schedule *s)
+{
+    int64_t written = 1, elements = 1;
+    if (s->lanes < 1 || s->lanes > MOST_LANES || s->lanes & (s->lanes - 1))
+        return fault("schedule of '%s': a vector has 1, 2, 4, 8 or %d lanes, not %d", c->name, MOST_LANES,
+                     s->lanes);
+    for (int a = 0; a < s->outputs; a++) {
+        Size extent = c->axis.at[a].extent;
+        int64_t tile = s->tile[a];
+        if (tile < 1 || (!extent.power && tile > extent.count && tile > 1))
+            return fault("schedule of '%s': axis %d has %lld elements, its tiles %lld", c->name, a,
+                         (long long)extent.count, (long long)tile);
+        elements *= tile < MOST_TILE ? tile : MOST_TILE + 1;
+        written *=
+            a == s->vector ? tile / s->lanes + __builtin_popcountll((uint64_t)(tile % s->lanes)) : tile;
+        if (written > MOST_WRITTEN || elements > MOST_TILE)
+            return fault("schedule of '%s': a tile has more than %d vectors or %d elements", c->name,
+                         MOST_WRITTEN, MOST_TILE);
+    }
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    bool lanes = r && (r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES));
+    if (lanes && (elements > 1 || s->vector >= 0 || s->inner))
+        return fault("schedule of '%s': a reduction by lanes has neither tiles nor blocks", c->name);
+    if (s->lanes_reduce && !lanes)
+        return fault("schedule of '%s' keeps the lanes of a reduction that has none", c->name);
+    return NULL;
+}
+
+const char *schedule_fault(const Compute *c, const Schedule *s)
+{
+    unsigned seen = 0;
+    if (s->outputs != c->outputs || s->items > s->outputs || s->vector >= s->outputs)
+        return fault("schedule of '%s' is for %d output axes, it has %d", c->name, s->outputs, c->outputs);
+    for (int i = 0; i < s->outputs; i++) {
+        int a = s->order[i];
+        if (a < 0 || a >= s->outputs || seen & 1u << a)
+            return fault("schedule of '%s' has no proper loop for axis %d", c->name, a);
+        if (i > 0 && i < s->items && c->axis.at[a].extent.power)
+            return fault("schedule of '%s': item loop %d grows with the batch and is not the first", c->name,
+                         i);
+        seen |= 1u << a;
+    }
+    const char *found = tiles_fault(c, s);
+    return found ? found : blocks_fault(c, s);
 }

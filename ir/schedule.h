@@ -7,6 +7,7 @@
 #define NETC_SCHEDULE_H
 
 #include "compute.h"
+#include "words.h"
 
 typedef struct Schedule {
     int outputs;
@@ -19,9 +20,14 @@ typedef struct Schedule {
     int vector;  /* the output axis in vectors; -1: none */
     int lanes;   /* of a vector along it */
     bool lanes_reduce; /* a reduction by lanes keeps them in one vector of TREE_LANE_COUNT */
+    bool tuned;        /* it comes from a tune file; changes nothing */
 } Schedule;
 
-void schedule_print(Text *text, const Compute *compute, const Schedule *schedule); /* one line */
+/* One line; without the Compute, which may be NULL, it lacks the word for its reduction. */
+void schedule_print(Text *text, const Compute *compute, const Schedule *schedule);
+/* Reads what schedule_print wrote, to the line's end. Whether it fits a Compute schedule_fault says. */
+bool schedule_read(Words *words, Schedule *schedule);
+/* The first rule that is broken, in words, or NULL. Every schedule without fault gives the same bits. */
 const char *schedule_fault(const Compute *compute, const Schedule *schedule);
 
 #endif

@@ -349,8 +349,9 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
                                  compute->buffer.at[i].written}));
     Text text = {0};
     schedule_print(&text, compute, schedule);
-    kernel->comment =
-        arena_printf(c->arena, "%s:%.*s", compute->name, (int)text.length - 4, text_string(&text) + 3);
+    kernel->comment = arena_printf(c->arena, "%s:%.*s%s", compute->name, (int)text.length - 4,
+                                   text_string(&text) + 3, schedule->tuned ? ", tuned" : "");
+    kernel->tuned = schedule->tuned;
     text_free(&text);
     b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
     for (int a = compute->outputs; a < compute->axis.count; a++)

@@ -52,6 +52,8 @@ typedef struct Compilation {
     bool reference; /* f64 throughout, library functions unexpanded */
     bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
     WinogradUse winograd;
+    const struct TuneSection *tune; /* schedules for the target that were measured; or NULL */
+    struct TuneKernels *kernels;    /* filled by pass schedule; or NULL */
 } Compilation;
 
 typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
@@ -75,12 +77,17 @@ typedef struct PipelineOptions {
     bool time;   /* a table of times on dump_to */
     bool reference;
     WinogradUse winograd;
-    int64_t batch; /* plan for this batch; 0: the model's */
+    int64_t batch;                  /* plan for this batch; 0: the model's */
+    const struct TuneSection *tune; /* see tune.h: measured schedules, or NULL */
+    struct TuneKernels *kernels;    /* to be told of every kernel's Compute and Schedule, or NULL */
 } PipelineOptions;
 
 /* Model → Program. After stop_after at a graph level *program is NULL and the model is as that pass left it.
  */
 bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *options, Program **program);
+
+/* share.c: what makes a kernel, as text: the Compute without names and buffers. */
+const char *compute_key(Arena *arena, const Compute *compute);
 
 #define PASS(letter, name, level, function, help) bool function(Compilation *c);
 #include "passes.def"

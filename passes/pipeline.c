@@ -1,4 +1,5 @@
 #include "form.h"
+#include "tune.h"
 
 #include <string.h>
 #include <time.h>
@@ -49,8 +50,11 @@ static void dump(const Compilation *c, const PassInfo *pass, FILE *out)
     }
     for (int i = 0; pass->level == LEVEL_COMPUTE && i < c->compute.count; i++) {
         compute_print(&text, c->compute.at[i]);
-        if (i < c->schedule.count)
-            schedule_print(&text, c->compute.at[i], &c->schedule.at[i]);
+        if (i >= c->schedule.count)
+            continue;
+        schedule_print(&text, c->compute.at[i], &c->schedule.at[i]);
+        text_printf(&text, "    key %016llx\n",
+                    (unsigned long long)tune_key(c->arena, c->target, c->compute.at[i]));
     }
     if (pass->level == LEVEL_PROGRAM)
         program_print(&text, c->program);
@@ -82,6 +86,8 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
     c.reference = options->reference;
     c.verify = options->verify;
     c.winograd = options->winograd;
+    c.tune = options->tune;
+    c.kernels = options->kernels;
     *program = NULL;
     double total = 0;
     for (int i = 0; i < pass_count; i++) {

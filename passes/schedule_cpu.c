@@ -1,6 +1,7 @@
 /* Schedules for a CPU: a pure function of Compute and Target. A contraction gets a tile of vector accumulators as large as
    the registers hold; everything else runs along the innermost axis in vectors. */
 #include "form.h"
+#include "tune.h"
 
 #include <string.h>
 
@@ -361,5 +362,5 @@ bool pass_schedule_cpu(Compilation *c)
     for (int i = 0; i < c->compute.count; i++)
         list_add(c->arena, &c->schedule,
                  first[i] == i ? schedule(c, c->compute.at[i]) : c->schedule.at[first[i]]);
-    return true;
+    return tune_apply(c);
 }

@@ -9,15 +9,14 @@
 
 typedef struct Spelling {
     uint64_t hash;
-    char *text;
+    const char *text;
     int compute;
 } Spelling;
 
-static Spelling spelling_of(Compilation *c, int i)
+const char *compute_key(Arena *arena, const Compute *compute)
 {
-    Compute plain = *c->compute.at[i];
-    ComputeBuffer *buffer =
-        arena_copy(c->arena, plain.buffer.at, (size_t)plain.buffer.count * sizeof *buffer);
+    Compute plain = *compute;
+    ComputeBuffer *buffer = arena_copy(arena, plain.buffer.at, (size_t)plain.buffer.count * sizeof *buffer);
     for (int b = 0; b < plain.buffer.count; b++)
         buffer[b].id = 2 * buffer[b].read + buffer[b].written;
     plain.buffer.at = buffer;
@@ -27,10 +26,15 @@ static Spelling spelling_of(Compilation *c, int i)
     text_printf(&text, "arguments %d\n", plain.argument.count);
     for (int a = 0; a < plain.argument.count; a++)
         text_add(&text, plain.argument.at[a] == ARGUMENT_STEP ? "step\n" : "constant\n");
-    Spelling spelling = {text_hash(text_string(&text), text.length),
-                         arena_string(c->arena, text_string(&text)), i};
+    const char *copy = arena_string(arena, text_string(&text));
     text_free(&text);
-    return spelling;
+    return copy;
+}
+
+static Spelling spelling_of(Compilation *c, int i)
+{
+    const char *text = compute_key(c->arena, c->compute.at[i]);
+    return (Spelling){text_hash(text, strlen(text)), text, i};
 }
 
 static int compare(const void *x, const void *y)

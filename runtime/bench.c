@@ -1,8 +1,6 @@
 #include "system.h"
 
-#include "random.h"
 #include "session.h"
-#include "tensor_view.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,32 +18,6 @@ typedef struct Bench {
     int count;
     double *seconds; /* of each iteration, ascending after the run */
 } Bench;
-
-/* Whole numbers are 0 or 1, for they may be classes or indices, and any has at least two; bytes are all
-   values; others lie in [0, 1). */
-static double random_value(const DescribedBuffer *b, uint32_t bits)
-{
-    if (element_row[b->element].is_float)
-        return (double)(bits >> 8) / (1 << 24);
-    return b->element == ELEMENT_U8 ? bits >> 24 : bits & 1;
-}
-
-static void fill_inputs(Bench *bench)
-{
-    const Description *d = bench->session->description;
-    for (int i = 0; i < d->buffers; i++) {
-        const DescribedBuffer *b = &d->buffer[i];
-        if (b->role != ROLE_INPUT)
-            continue;
-        TensorView view = tensor_view(&bench->machine, i, bench->batch);
-        int64_t size = element_row[b->element].bytes;
-        for (int64_t e = 0; e < view.elements; e++) {
-            uint32_t counter[4] = {(uint32_t)e, (uint32_t)(e >> 32), (uint32_t)i, 0}, key[2] = {0}, word[4];
-            random_philox(counter, key, word);
-            element_write(view.at + e * size, b->element, random_value(b, word[0]));
-        }
-    }
-}
 
 static void set_step(Bench *bench, int64_t step)
 {
@@ -211,7 +183,7 @@ bool command_bench(const Session *session, Fault *fault)
     machine_run(&bench.machine, RUN_INIT, bench.batch);
     if (!line->train)
         machine_run(&bench.machine, RUN_PREPARE, 1);
-    fill_inputs(&bench);
+    session_fill_inputs(&bench.machine, bench.batch);
     bool done = measure(&bench, fault) && report_bench(&bench, fault);
     free(bench.seconds);
     machine_stop(&bench.machine);

@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "checkpoint.h"
+#include "random.h"
 #include "session.h"
 #include "tensor_view.h"
 
@@ -45,6 +46,32 @@ void session_set_scalars(const Session *session, Machine *machine, uint64_t seed
 void session_default_folder(const Session *session, char *path, size_t size)
 {
     snprintf(path, size, "runs/%s", session->description->model);
+}
+
+/* Whole numbers are 0 or 1, for they may be classes or indices, and any has at least two; bytes are all
+   values; others lie in [0, 1). */
+static double random_value(const DescribedBuffer *b, uint32_t bits)
+{
+    if (element_row[b->element].is_float)
+        return (double)(bits >> 8) / (1 << 24);
+    return b->element == ELEMENT_U8 ? bits >> 24 : bits & 1;
+}
+
+void session_fill_inputs(Machine *machine, int64_t batch)
+{
+    const Description *d = machine->description;
+    for (int i = 0; i < d->buffers; i++) {
+        const DescribedBuffer *b = &d->buffer[i];
+        if (b->role != ROLE_INPUT)
+            continue;
+        TensorView view = tensor_view(machine, i, batch);
+        int64_t size = element_row[b->element].bytes;
+        for (int64_t e = 0; e < view.elements; e++) {
+            uint32_t counter[4] = {(uint32_t)e, (uint32_t)(e >> 32), (uint32_t)i, 0}, key[2] = {0}, word[4];
+            random_philox(counter, key, word);
+            element_write(view.at + e * size, b->element, random_value(b, word[0]));
+        }
+    }
 }
 
 bool session_load_weights(const Session *session, Machine *machine, Fault *fault)

@@ -27,6 +27,9 @@ bool session_start(const Session *session, Machine *machine, unsigned phases, in
 void session_set_scalars(const Session *session, Machine *machine, uint64_t seed, const double *option,
                          int64_t epochs);
 
+/* Random values in all inputs, for measuring. */
+void session_fill_inputs(Machine *machine, int64_t batch);
+
 /* Loads what -w names, by default the best of the default folder, and prepares the machine for predictions if it makes them. */
 bool session_load_weights(const Session *session, Machine *machine, Fault *fault);
 

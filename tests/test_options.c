@@ -45,6 +45,8 @@ START_TEST(defaults)
     ck_assert_int_eq(options.level, 2);
     ck_assert_str_eq(options.input, "a.net");
     ck_assert_ptr_null(options.cc); /* the target's */
+    ck_assert_uint_eq(options.phases, 7);
+    ck_assert_ptr_null(options.tune);
     ck_assert_ptr_null(options.output);
 }
 END_TEST
@@ -65,6 +67,19 @@ START_TEST(values_may_be_joined_or_apart_and_options_anywhere)
     ck_assert_int_eq(options.level, 0);
     ck_assert(parse("netc -- -o"));
     ck_assert_str_eq(options.input, "-o");
+}
+END_TEST
+
+START_TEST(tune_has_options_of_its_own)
+{
+    ck_assert(parse("netc tune --seconds 3 --batch=8 --phase predict --tune x.tune -o y.tune a.net"));
+    ck_assert_int_eq(options.action, ACTION_TUNE);
+    ck_assert_int_eq(options.seconds, 3);
+    ck_assert_int_eq(options.batch, 8);
+    ck_assert_uint_eq(options.phases, 4);
+    ck_assert_str_eq(options.tune, "x.tune");
+    ck_assert(parse("netc tune --phase all a.net"));
+    ck_assert_uint_eq(options.phases, 7);
 }
 END_TEST
 
@@ -96,6 +111,11 @@ static const struct {
     {"netc a.net -O4", "netc: -O wants a number from 0 to 3, not '4'\n"},
     {"netc a.net -Ofast", "netc: -O wants a number from 0 to 3, not 'fast'\n"},
     {"netc a.net --threads 0", "netc: --threads wants a number from 1 to 1024, not '0'\n"},
+    {"netc a.net --batch 3", "netc: --batch, --phase and --seconds are for netc tune\n"},
+    {"netc tune --seconds soon a.net", "netc: --seconds wants a number from 1 to 1048576, not 'soon'\n"},
+    {"netc tune --phase stop a.net",
+     "netc: there is no phase to tune 'stop'; did you mean 'step'? There are step, test, "
+     "predict, all\n"},
     {"netc a.net -D n", "netc: -D wants NAME=VALUE, not 'n'\n"},
     {"netc a.net -D =3", "netc: -D wants NAME=VALUE, not '=3'\n"},
     {"netc a.net --emit=garph",
@@ -153,6 +173,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, defaults);
     tcase_add_test(cases, values_may_be_joined_or_apart_and_options_anywhere);
+    tcase_add_test(cases, tune_has_options_of_its_own);
     tcase_add_test(cases, run_leaves_the_rest_to_the_program);
     tcase_add_loop_test(cases, faults_are_named, 0, (int)(sizeof wrong / sizeof *wrong));
     tcase_add_test(cases, help_names_every_option);

@@ -14,7 +14,7 @@ static void tear_down(void) { arena_free(arena); }
 static const char *summary_of(const Program *program)
 {
     Text text = {0};
-    summary_print(&text, program);
+    summary_print(&text, program, NULL);
     const char *copy = arena_string(arena, text_string(&text));
     text_free(&text);
     return copy;
