@@ -88,7 +88,15 @@ void measure_set_items(Measure *m, int kernel, int64_t outer, int64_t count, int
     k->divisor = divisor;
 }
 
-void measure_call(Measure *m, int call) { machine_run_call(&m->machine, call, m->batch); }
+/* How many samples a call is made for: a slice of those, in predictions. */
+static int64_t samples_of(const Measure *m, int call)
+{
+    const DescribedPhase *predict = &m->description.phase[RUN_PREDICT];
+    bool predicts = call >= predict->first && call < predict->first + predict->count;
+    return predicts ? machine_slice(&m->machine, RUN_PREDICT, m->batch) : m->batch;
+}
+
+void measure_call(Measure *m, int call) { machine_run_call(&m->machine, call, samples_of(m, call)); }
 
 /* ---- every call ------------------------------------------------------------------------------------------ */
 
@@ -136,10 +144,10 @@ void measure_run(Measure *m, double *seconds)
 
 typedef void EachBuffer(void *context, char *at, size_t bytes);
 
-static int64_t bytes_of(const Measure *m, int buffer)
+static int64_t bytes_of(const Measure *m, int call, int buffer)
 {
     int64_t bytes = 0;
-    buffer_bytes(&m->description.buffer[buffer], m->batch, &bytes);
+    buffer_bytes(&m->description.buffer[buffer], samples_of(m, call), &bytes);
     return bytes;
 }
 
@@ -148,7 +156,7 @@ static void each_buffer(const Measure *m, int call, EachBuffer *visit, void *con
 {
     const DescribedCall *c = &m->description.call[call];
     for (int i = 0; i < c->buffers; i++) {
-        visit(context, machine_buffer(&m->machine, c->buffer[i]), (size_t)bytes_of(m, c->buffer[i]));
+        visit(context, machine_buffer(&m->machine, c->buffer[i]), (size_t)bytes_of(m, call, c->buffer[i]));
     }
 }
 
@@ -183,7 +191,7 @@ char *measure_save(const Measure *m, int call)
     const DescribedCall *c = &m->description.call[call];
     size_t bytes = 0;
     for (int i = 0; i < c->buffers; i++)
-        bytes += (size_t)bytes_of(m, c->buffer[i]);
+        bytes += (size_t)bytes_of(m, call, c->buffer[i]);
     char *saved = malloc(bytes + 1), *to = saved;
     if (saved)
         each_buffer(m, call, save_bytes, &to);
