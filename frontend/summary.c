@@ -338,6 +338,23 @@ static void print_memory(Summary *s)
     table_print(s->text, &table);
 }
 
+/* Which convolutions are computed by Winograd's method, and how large their tiles are. */
+static void print_winograd(const Summary *s)
+{
+    const Graph *graph = s->model->phase[s->phase];
+    bool any = false;
+    for (int i = 0; i < graph->node.count; i++) {
+        const Node *n = graph->node.at[i];
+        if (n->op != OP_WINOGRAD_OUTPUT)
+            continue;
+        text_printf(s->text, "%s%s %lldx%lld",
+                    any ? ", " : "by Winograd's method: ", n->name ? n->name : "conv",
+                    (long long)n->attr[0].at[0], (long long)n->attr[0].at[0]);
+        any = true;
+    }
+    text_add(s->text, any ? "\n" : "");
+}
+
 /* Which schedules are not netc's own. */
 static void print_tuned(Text *text, const Program *program, const char *file)
 {
@@ -366,6 +383,7 @@ void summary_print(Text *text, const Program *program, const char *tune_file)
     text_printf(text, "\nFLOPs of a training step %s, of a prediction %s\n",
                 grouped_real(s.arena, phase_flops(program, PHASE_STEP)),
                 grouped_real(s.arena, phase_flops(program, PHASE_PREDICT)));
+    print_winograd(&s);
     print_memory(&s);
     print_tuned(text, program, tune_file);
 }

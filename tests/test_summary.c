@@ -96,6 +96,23 @@ START_TEST(parameters_belong_to_their_layers)
 }
 END_TEST
 
+START_TEST(winograds_convolutions_are_named)
+{
+    Program *program = sample_program(arena);
+    Graph *g = program->model->phase[PHASE_PREDICT];
+    ck_assert_msg(!strstr(summary_of(program), "Winograd"), "there is none");
+    for (int i = 1; i <= 2; i++) {
+        g->scope = arena_printf(arena, "conv%d", i);
+        Node *product = graph_const(g, TYPE(F32, {6, 0}, {6, 0}, {2, 0}, {i, 0}), 1);
+        graph_add(g, (Node){.op = OP_WINOGRAD_OUTPUT,
+                            .in = {product},
+                            .type = TYPE(F32, {1, 0}, {1, 0}, {i, 0}, {4, 0}, {8, 0}),
+                            .attr = {SIZES(4, 3)}});
+    }
+    ck_assert_line(summary_of(program), "by Winograd's method: conv1 4x4, conv2 4x4");
+}
+END_TEST
+
 START_TEST(without_prediction_the_training_step_is_listed)
 {
     Program *program = sample_program(arena);
@@ -117,6 +134,7 @@ int main(void)
     tcase_add_test(cases, a_summary_reads_like_this);
     tcase_add_test(cases, what_differs_from_the_defaults_is_said);
     tcase_add_test(cases, parameters_belong_to_their_layers);
+    tcase_add_test(cases, winograds_convolutions_are_named);
     tcase_add_test(cases, without_prediction_the_training_step_is_listed);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
