@@ -53,6 +53,8 @@ AttrUse op_attr_use(OpKind op, int attr, int place)
 {
     if (op == OP_RANDOM && attr == 0)
         return ATTR_ARGUMENT;
+    if (op == OP_AGAIN)
+        return ATTR_NUMBER;
     bool loop = op == OP_CARRY || op == OP_STEP || op == OP_STACK || op == OP_LAST;
     if ((loop && attr == 0 && place == 0) || (op == OP_CARRY && attr == 1))
         return ATTR_NUMBER;

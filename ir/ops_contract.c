@@ -133,25 +133,67 @@ Expr *define_conv(Definer *d, const Node *node, Expr *const *at)
     return sum_of_products(d, &axes, a, b);
 }
 
-/* dx = conv(dy with stride − 1 zeros between and a border of reach − 1, w turned around with o and c
- * exchanged) */
+/* conv(dy with a border, w turned around with o and c exchanged): `size` elements along h and w. */
+static Node *turned_convolution(Graph *g, Node *dy, Node *w, const int64_t *size, Ints dilation)
+{
+    Ints low = {5, {0}}, high = {5, {0}};
+    for (int i = 0; i < 2; i++) {
+        low.at[AXIS_H + i] = reach(w->type.dim[AXIS_H + i].count, dilation.at[i]) - 1;
+        high.at[AXIS_H + i] = size[i] - dy->type.dim[AXIS_H + i].count;
+    }
+    Node *border = graph_add(g, (Node){.op = OP_PAD, .in = {dy}, .attr = {low, high}});
+    Node *turned = graph_add(g, (Node){.op = OP_REVERSE, .in = {w}, .attr = {{2, {3, 4}}}});
+    Node *exchanged = graph_transpose(g, turned, (Ints){5, {0, 2, 1, 3, 4}});
+    return graph_add(g, (Node){.op = OP_CONV, .in = {border, exchanged}, .attr = {{2, {1, 1}}, dilation}});
+}
+
+static Ints along_image(int64_t others, int64_t h, int64_t w)
+{
+    return (Ints){5, {others, others, others, h, w}};
+}
+
+/* Every stride-th element of w, from `first`; then what begins there in x, one in stride. */
+static Node *gradient_of_phase(Graph *g, const Node *conv, Node *dy, Node *w, const int64_t *first)
+{
+    Ints stride = conv->attr[0], high = {5, {0}};
+    Type part = w->type;
+    int64_t size[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t step = stride.at[i];
+        part.dim[AXIS_H + i] = size_of((w->type.dim[AXIS_H + i].count - first[i] + step - 1) / step);
+        size[i] = (conv->in[0]->type.dim[AXIS_H + i].count - first[i] + step - 1) / step;
+        high.at[AXIS_H + i] = conv->in[0]->type.dim[AXIS_H + i].count - first[i] - span(size[i] - 1, step);
+    }
+    Ints begin = along_image(0, first[0], first[1]), step = along_image(1, stride.at[0], stride.at[1]);
+    Node *weights = graph_add(g, (Node){.op = OP_SLICE, .in = {w}, .type = part, .attr = {begin, step}});
+    Node *dx = turned_convolution(g, dy, weights, size, (Ints){2, {1, 1}});
+    Node *spread = graph_add(g, (Node){.op = OP_DILATE, .in = {dx}, .attr = {step}});
+    return graph_add(g, (Node){.op = OP_PAD, .in = {spread}, .attr = {begin, high}});
+}
+
+enum { MOST_PHASES = 16 }; /* more convolutions than that are not worth their kernels */
+
+/* Where the stride is 1, dx = turned_convolution(dy). Else elements of x that are a stride apart belong to the same weights, and
+   those to no others: a convolution for each phase. Where weights are dilated, or phases many, dy is spread, with zeros
+   between. */
 static Node *input_gradient(Graph *g, const Node *conv, Node *dy, Node *w)
 {
     const Type *x = &conv->in[0]->type;
-    Ints ones = {5, {1, 1, 1, 1, 1}}, factor = ones, low = {5, {0}}, high = {5, {0}};
-    factor.at[AXIS_H] = conv->attr[0].at[0];
-    factor.at[AXIS_W] = conv->attr[0].at[1];
-    Node *spread = graph_add(g, (Node){.op = OP_DILATE, .in = {dy}, .attr = {factor}});
-    for (int i = 0; i < 2; i++) {
-        int64_t border = reach(w->type.dim[AXIS_H + i].count, conv->attr[1].at[i]) - 1;
-        low.at[AXIS_H + i] = border;
-        high.at[AXIS_H + i] = x->dim[AXIS_H + i].count - spread->type.dim[AXIS_H + i].count;
+    Ints stride = conv->attr[0], dilation = conv->attr[1];
+    bool dilated = dilation.at[0] > 1 || dilation.at[1] > 1, plain = stride.at[0] == 1 && stride.at[1] == 1;
+    if (dilated || plain || stride.at[0] > MOST_PHASES / stride.at[1]) {
+        Ints factor = along_image(1, stride.at[0], stride.at[1]);
+        int64_t size[2] = {x->dim[AXIS_H].count, x->dim[AXIS_W].count};
+        Node *spread = graph_add(g, (Node){.op = OP_DILATE, .in = {dy}, .attr = {factor}});
+        return turned_convolution(g, spread, w, size, dilation);
     }
-    Node *border = graph_add(g, (Node){.op = OP_PAD, .in = {spread}, .attr = {low, high}});
-    Node *turned = graph_add(g, (Node){.op = OP_REVERSE, .in = {w}, .attr = {{2, {3, 4}}}});
-    Node *exchanged = graph_transpose(g, turned, (Ints){5, {0, 2, 1, 3, 4}});
-    return graph_add(g,
-                     (Node){.op = OP_CONV, .in = {border, exchanged}, .attr = {{2, {1, 1}}, conv->attr[1]}});
+    Node *sum = NULL;
+    for (int64_t p = 0; p < stride.at[0] && p < w->type.dim[AXIS_H].count; p++)
+        for (int64_t q = 0; q < stride.at[1] && q < w->type.dim[AXIS_W].count; q++) {
+            Node *dx = gradient_of_phase(g, conv, dy, w, (const int64_t[]){p, q});
+            sum = sum ? graph_binary(g, OP_ADD, sum, dx) : dx;
+        }
+    return sum;
 }
 
 static Node *weight_gradient(Graph *g, const Node *conv, Node *x, Node *dy)

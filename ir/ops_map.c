@@ -70,6 +70,21 @@ bool infer_same(const Node *node, Type *type)
 
 Expr *define_same(Definer *d, const Node *node, Expr *const *at) { return d->read(d, node->in[0], at); }
 
+/* The same value: what is computed of it is not one with what is computed of its operand, or of one of another number, and so
+   is computed again. */
+bool infer_again(const Node *node, Type *type)
+{
+    *type = node->in[0]->type;
+    return node->attr[0].count == 1 || refuse("again: number tells apart what is computed again");
+}
+
+void grad_again(Graph *g, Node *n, Node *dy, Node **dx)
+{
+    (void)g;
+    (void)n;
+    dx[0] = dy;
+}
+
 /* ---- derivatives --------------------------------------------------------------------------------------- */
 
 static Node *number(Graph *g, const Node *like, double value) { return graph_const(g, like->type, value); }

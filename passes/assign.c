@@ -16,13 +16,14 @@ typedef LIST(Compute *) Computes;
 typedef struct Order {
     Compilation *c;
     int count;
-    Computes *unit;   /* what stays together: one compute, or a loop's */
-    bool whole_loops; /* units that are loops are not looked into */
-    int *producer;    /* by buffer: the unit that makes it, or -1 */
-    Indices *readers; /* by buffer: units */
-    Indices *next;    /* by unit: which must come later */
-    int *waits;       /* by unit: for so many earlier ones */
-    bool *early;      /* by unit: an update, or a number: done as soon as it can be */
+    Computes *unit;    /* what stays together: one compute, or a loop's */
+    bool whole_loops;  /* units that are loops are not looked into */
+    int *producer;     /* by buffer: the unit that makes it, or -1 */
+    Indices *readers;  /* by buffer: units */
+    Indices *next;     /* by unit: which must come later, */
+    Indices *previous; /* or earlier */
+    int *waits;        /* by unit: for so many earlier ones */
+    bool *early;       /* by unit: an update, or a number: done as soon as it can be */
 } Order;
 
 /* At the end `to` gets the value of a node, which is in the buffer `from`. */
@@ -36,6 +37,7 @@ typedef LIST(Move) Moves;
 static void must_precede(Order *o, int before, int after)
 {
     list_add(o->c->arena, &o->next[before], after);
+    list_add(o->c->arena, &o->previous[after], before);
     o->waits[after]++;
 }
 
@@ -58,6 +60,7 @@ static Order order_new(Compilation *c, Computes *unit, int count)
     o.producer = arena_alloc(c->arena, buffers * sizeof *o.producer);
     o.readers = arena_alloc(c->arena, buffers * sizeof *o.readers);
     o.next = arena_alloc(c->arena, units * sizeof *o.next);
+    o.previous = arena_alloc(c->arena, units * sizeof *o.previous);
     o.waits = arena_alloc(c->arena, units * sizeof *o.waits);
     o.early = arena_alloc(c->arena, units * sizeof *o.early);
     memset(o.producer, -1, buffers * sizeof *o.producer);
@@ -115,7 +118,7 @@ static bool in_place(const Order *o, int buffer, int variable, bool *after, int 
     if (o->whole_loops && p->loop)
         return false;
     for (int i = 0; i < p->buffer.count; i++)
-        if (p->buffer.at[i].id == variable && (p->reduce || !reads_only_at(p, i)))
+        if (p->buffer.at[i].id == variable && !reads_only_at(p, i))
             return false;
     if (!o->next[producer].count)
         return true;
@@ -278,24 +281,78 @@ static void append(Compilation *c, Computes *all, const Computes *more)
         list_add(c->arena, all, more->at[i]);
 }
 
+/* Whether a unit makes more than it needs, so that as long as it is not done there is less in memory. */
+static bool grows(const Order *o, int unit)
+{
+    const Compute *compute = o->unit[unit].at[0];
+    double made = 0, needed = 0;
+    if (o->unit[unit].count > 1 || compute->loop)
+        return false;
+    for (int i = 0; i < compute->buffer.count; i++) {
+        const ComputeBuffer *b = &compute->buffer.at[i];
+        const Buffer *buffer = &o->c->program->buffer.at[b->id];
+        if (b->written && (buffer->kind != BUFFER_TRANSIENT || !o->readers[b->id].count))
+            return false;
+        if (buffer->kind == BUFFER_TRANSIENT)
+            *(b->written ? &made : &needed) += (double)type_bytes(&buffer->type, o->c->model->batch);
+    }
+    return made > needed;
+}
+
+typedef struct Sorting {
+    Order *order;
+    Ready ready;
+    bool *grows, *done; /* by unit */
+    Computes *all;
+} Sorting;
+
+/* What waited only for this one is ready; what grows is ready, too, but not done before somebody needs it. */
+static void release(Sorting *s, int unit)
+{
+    if (!s->grows[unit]) {
+        ready_push(&s->ready, unit);
+        return;
+    }
+    for (int k = 0; k < s->order->next[unit].count; k++)
+        if (--s->order->waits[s->order->next[unit].at[k]] == 0)
+            release(s, s->order->next[unit].at[k]);
+}
+
+static void take(Sorting *s, int unit)
+{
+    if (s->done[unit])
+        return;
+    s->done[unit] = true;
+    for (int k = 0; k < s->order->previous[unit].count; k++)
+        take(s, s->order->previous[unit].at[k]);
+    append(s->order->c, s->all, &s->order->unit[unit]);
+}
+
 /* All units in order. */
 static void sort(Order *o, Computes *all)
 {
-    Ready ready = {arena_alloc(o->c->arena, ((size_t)o->count + 1) * sizeof(int)), 0, o->early};
-    int done = 0;
-    for (int i = 0; i < o->count; i++)
-        if (!o->waits[i])
-            ready_push(&ready, i);
-    while (ready.count) {
-        int i = ready_pop(&ready);
-        append(o->c, all, &o->unit[i]);
-        done++;
-        for (int k = 0; k < o->next[i].count; k++)
-            if (--o->waits[o->next[i].at[k]] == 0)
-                ready_push(&ready, o->next[i].at[k]);
+    Arena *arena = o->c->arena;
+    size_t units = (size_t)o->count + 1;
+    Sorting s = {.order = o, .all = all, .ready = {arena_alloc(arena, units * sizeof(int)), 0, o->early}};
+    s.grows = arena_alloc(arena, units);
+    s.done = arena_alloc(arena, units);
+    bool *first = arena_alloc(arena, units);
+    for (int i = 0; i < o->count; i++) {
+        s.grows[i] = grows(o, i);
+        first[i] = !o->waits[i];
     }
-    assert(done == o->count);
-    (void)done;
+    for (int i = 0; i < o->count; i++)
+        if (first[i])
+            release(&s, i);
+    while (s.ready.count) {
+        int unit = ready_pop(&s.ready);
+        take(&s, unit);
+        for (int k = 0; k < o->next[unit].count; k++)
+            if (--o->waits[o->next[unit].at[k]] == 0)
+                release(&s, o->next[unit].at[k]);
+    }
+    for (int i = 0; i < o->count; i++)
+        assert(s.done[i]);
 }
 
 /* ---- moves ---------------------------------------------------------------------------------------------- */

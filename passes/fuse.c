@@ -1,6 +1,7 @@
 /* Decides which nodes get memory. A node without memory is computed where it is read, so every node in memory
    is the root of one kernel, and fusion is nothing but this choice. Each choice carries its reason in words.
  */
+#include "cost.h"
 #include "ops.h"
 #include "passes.h"
 #include "reader.h"
@@ -34,36 +35,7 @@ typedef struct Fuser {
     const int64_t *steps; /* of each loop */
 } Fuser;
 
-static double elements(const Fuser *f, const Node *n)
-{
-    Size size;
-    type_elements(&n->type, &size);
-    return (double)size_at(size, f->c->model->batch);
-}
-
-/* Additions that one element costs, roughly. */
-static double map_cost(const Node *n)
-{
-    switch (n->op) {
-    case OP_EXP:
-    case OP_LOG:
-    case OP_TANH:
-    case OP_ERF:
-    case OP_SIN:
-    case OP_COS:
-    case OP_POW:
-        return 24;
-    case OP_RANDOM:
-        return 60;
-    case OP_DIV:
-    case OP_SQRT:
-        return 8;
-    case OP_STOP_GRADIENT:
-        return 0;
-    default:
-        return op_info[n->op].class == OP_CLASS_MAP;
-    }
-}
+static double elements(const Fuser *f, const Node *n) { return node_elements(f->c->model, n); }
 
 /* How often user's kernel reads one element of its operand. */
 static double reads_of(const Fuser *f, const Node *user, const Node *operand)
@@ -186,7 +158,7 @@ static void place_map(Fuser *f, Node *n)
 {
     Home *home = &f->home[n->id];
     const char *name = op_info[n->op].name, *into = label(home->root);
-    double cost = map_cost(n);
+    double cost = node_cost(n);
     Arena *arena = f->c->arena;
     if (cost * (home->times - 1) > MEMORY_ROUND_TRIP)
         in_memory(f, n,

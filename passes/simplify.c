@@ -240,7 +240,7 @@ static Node *fold(Rewrite *r, const Node *n)
     for (int i = 0; i < count; i++)
         if (!is_splat(n->in[i], &value[i]))
             return NULL;
-    if (count == 0 || n->op == OP_STOP_GRADIENT)
+    if (count == 0 || n->op == OP_STOP_GRADIENT || n->op == OP_AGAIN)
         return NULL;
     Exprs *pool = exprs_new(r->graph->arena);
     Expr *operand[MAX_INPUTS] = {0};

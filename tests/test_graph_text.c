@@ -239,6 +239,7 @@ static void add_every_op(Graph *g)
     graph_select(g, less, x, x);
     graph_cast(g, x, DTYPE_F64);
     graph_unary(g, OP_STOP_GRADIENT, x);
+    graph_add(g, (Node){.op = OP_AGAIN, .in = {x}, .attr = {{1, {1}}}});
     graph_size(g, DTYPE_F32, (Size){3, 2});
     graph_iota(g, x->type, 4);
     graph_random(g, x->type, INT64_C(1) << 60, 3);

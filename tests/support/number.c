@@ -313,6 +313,8 @@ Number number_map(OpKind op, DType from, DType to, const Number *in)
         return compare(op, in[0], in[1]);
     case OP_CAST:
         return from == to ? in[0] : convert(to, in[0]);
+    case OP_AGAIN:
+        return in[0];
     case OP_STOP_GRADIENT:
         n = in[0];
         n.tangent = 0;
