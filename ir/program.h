@@ -20,7 +20,7 @@ typedef struct Buffer {
     const char *name;
     Type type;          /* logical */
     int axes[MAX_RANK]; /* layout: logical axes from the outermost in memory to the innermost */
-    int panel;          /* if not 0, the innermost axis is cut into panels of PANEL elements, whose number stands at place
+    int panel; /* if not 0, the innermost axis is cut into panels of PANEL elements, whose number stands at place
                            panel - 1 of the order; its extent is whole panels */
     Variable *variable; /* VARIABLE, PREPARED */
     int first, last;    /* calls, in the program's order of all phases */

@@ -77,7 +77,15 @@ static inline Program *sample_program(Arena *arena)
     Type rows = m->variable.at[X]->type, number = type_scalar(DTYPE_F32);
     const Buffer buffer[] = {
         {BUFFER_VARIABLE, "head.w", m->variable.at[W]->type, {1, 0}, 0, m->variable.at[W], 0, 5, 0},
-        {BUFFER_VARIABLE, "optim.m.head.w", m->variable.at[W]->type, {1, 0}, 0, m->variable.at[SLOT], 0, 5, 64},
+        {BUFFER_VARIABLE,
+         "optim.m.head.w",
+         m->variable.at[W]->type,
+         {1, 0},
+         0,
+         m->variable.at[SLOT],
+         0,
+         5,
+         64},
         {BUFFER_VARIABLE, "x", rows, {0, 1}, 0, m->variable.at[X], 0, 5, 128},
         {BUFFER_VARIABLE, "option.lr", number, {0}, 0, m->variable.at[LR], 0, 5, 256},
         {BUFFER_TRANSIENT, "head", rows, {0, 1}, 0, NULL, 2, 4, 320},

@@ -99,10 +99,7 @@ static void unnamed_variable(Model *m) { m->variable.at[1]->name = NULL; }
 static void wrong_variable_id(Model *m) { m->variable.at[1]->id = 0; }
 static void kindless_variable(Model *m) { m->variable.at[1]->kind = (VariableKind)7; }
 static void unset_preparation(Model *m) { m->phase[PHASE_PREPARE]->assign.count = 0; }
-static void early_preparation(Model *m)
-{
-    graph_variable(m->phase[PHASE_TEST], model_find(m, "prepared.w"));
-}
+static void early_preparation(Model *m) { graph_variable(m->phase[PHASE_TEST], model_find(m, "prepared.w")); }
 static void huge_variable(Model *m) { m->variable.at[1]->type = TYPE(F32, {MAX_DIM, 0}, {MAX_DIM, 0}); }
 static void two_variables(Model *m) { m->variable.at[1]->name = "x"; }
 static void lone_slot(Model *m) { m->variable.at[2]->of = NULL; }
