@@ -160,7 +160,7 @@ static void add_activations(Summary *s)
     for (int i = 0; i < s->program->buffer.count; i++) {
         const Buffer *b = &s->program->buffer.at[i];
         if (b->kind != BUFFER_VARIABLE && b->first >= phase->first && b->first < phase->first + phase->count)
-            find_layer(s, b->name)->activation_bytes += type_bytes(&b->type, s->program->batch);
+            find_layer(s, b->name)->activation_bytes += program_buffer_bytes(s->program, b);
     }
 }
 
@@ -271,7 +271,7 @@ static int64_t kind_bytes(const Summary *s, VariableKind kind)
 
 static int64_t padded(const Program *program, const Buffer *b)
 {
-    return (type_bytes(&b->type, program->batch) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (program_buffer_bytes(program, b) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 /* The end of the last byte in use during the calls, and at which of them most bytes are alive. */

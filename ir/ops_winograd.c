@@ -1,5 +1,7 @@
-/* The three transforms of a convolution by Winograd's minimal filtering (winograd.h): of the input, of the weights, and back.
-   Between them stands a stack of matrix products. A transform's element is one row of a matrix times a column, twice; which row
+/* The transforms of a convolution by Winograd's minimal filtering (winograd_matrices.h): of the input, of the weights, and
+   back. Between them stands a stack of matrix products. The gradient of the weights is such a convolution too, of the input
+   by the result's gradient, of as many outputs as the kernel has elements: F(r, m) instead of F(m, r), summed over all tiles
+   before it is transformed back. A transform's element is one row of a matrix times a column, twice; which row
    is a choice by the index, and vanishes where the index is constant: schedules make it so. */
 #include "ops.h"
 #include "winograd_matrices.h"
@@ -121,6 +123,35 @@ static Size tiles_along(Size size, const Winograd *w)
     return size_of((size.count + w->tile - 1) / w->tile);
 }
 
+/* The columns of a tile of an image [n, 1, c, h, w]. */
+static void read_tile(Definer *d, const Node *image, Expr *sample, Expr *channel, Expr *const corner[2],
+                      int size, Column *tile)
+{
+    Expr *zero = expr_int(d->pool, DTYPE_I64, 0);
+    for (int b = 0; b < size; b++) {
+        tile[b].count = size;
+        for (int a = 0; a < size; a++) {
+            Expr *y = expr_add(d->pool, corner[0], expr_int(d->pool, DTYPE_I64, a));
+            Expr *x = expr_add(d->pool, corner[1], expr_int(d->pool, DTYPE_I64, b));
+            Expr *const index[] = {sample, zero, channel, y, x};
+            tile[b].at[a] = d->read(d, image, index);
+        }
+    }
+}
+
+/* The columns of a square of [a, a, row, column] over its first axes. */
+static void read_products(Definer *d, const Node *products, Expr *row, Expr *column, int size, Column *square)
+{
+    for (int b = 0; b < size; b++) {
+        square[b].count = size;
+        for (int a = 0; a < size; a++) {
+            Expr *const index[] = {expr_int(d->pool, DTYPE_I64, a), expr_int(d->pool, DTYPE_I64, b), row,
+                                   column};
+            square[b].at[a] = d->read(d, products, index);
+        }
+    }
+}
+
 /* ---- the input ------------------------------------------------------------------------------------------ */
 
 /* x [n, 1, c, h, w], h and w of whole tiles and their border → [a, a, n·tiles, c] */
@@ -153,18 +184,10 @@ Expr *define_winograd_input(Definer *d, const Node *node, Expr *const *at)
     Expr *across = expr_int(pool, DTYPE_I64, (x->dim[AXIS_W].count - w.kernel + 1) / w.tile);
     Expr *down = expr_int(pool, DTYPE_I64, (x->dim[AXIS_H].count - w.kernel + 1) / w.tile);
     Expr *row = expr_div(pool, at[2], across);
-    Expr *top = expr_mul(pool, expr_mod(pool, row, down), m),
-         *left = expr_mul(pool, expr_mod(pool, at[2], across), m);
+    Expr *corner[] = {expr_mul(pool, expr_mod(pool, row, down), m),
+                      expr_mul(pool, expr_mod(pool, at[2], across), m)};
     Column tile[WINOGRAD_MOST];
-    for (int b = 0; b < w.size; b++) {
-        tile[b].count = w.size;
-        for (int a = 0; a < w.size; a++) {
-            Expr *y = expr_add(pool, top, expr_int(pool, DTYPE_I64, a));
-            Expr *z = expr_add(pool, left, expr_int(pool, DTYPE_I64, b));
-            Expr *const index[] = {expr_div(pool, row, down), expr_int(pool, DTYPE_I64, 0), at[3], y, z};
-            tile[b].at[a] = d->read(d, node->in[0], index);
-        }
-    }
+    read_tile(d, node->in[0], expr_div(pool, row, down), at[3], corner, w.size, tile);
     return transform(pool, &w, input_row, w.size, tile, w.size, at[0], at[1]);
 }
 
@@ -236,13 +259,74 @@ Expr *define_winograd_output(Definer *d, const Node *node, Expr *const *at)
         inside[i] = expr_mod(pool, along, m);
     }
     Column product[WINOGRAD_MOST];
-    for (int b = 0; b < w.size; b++) {
-        product[b].count = w.size;
-        for (int a = 0; a < w.size; a++) {
-            Expr *const index[] = {expr_int(pool, DTYPE_I64, a), expr_int(pool, DTYPE_I64, b), tile,
-                                   at[AXIS_O]};
-            product[b].at[a] = d->read(d, node->in[0], index);
-        }
-    }
+    read_products(d, node->in[0], tile, at[AXIS_O], w.size, product);
     return transform(pool, &w, output_row, w.tile, product, w.size, inside[0], inside[1]);
+}
+
+/* ---- the gradient of the weights ------------------------------------------------------------------------- */
+
+/* The matrices of F(r, m). */
+static void exchanged_matrices(const Node *node, Winograd *w)
+{
+    winograd_matrices(node->attr[0].at[1], node->attr[0].at[0], w);
+}
+
+/* dy [n, 1, o, h, w], of whole tiles → [a, a, n·tiles, o] */
+bool infer_winograd_result(const Node *node, Type *type)
+{
+    const Type *dy = &node->in[0]->type;
+    Winograd w;
+    if (!take_matrices(node, &w))
+        return false;
+    if (dy->rank != 5 || !dtype_is_float(dy->dtype) || !size_is_one(dy->dim[1]) || dy->dim[AXIS_H].power ||
+        dy->dim[AXIS_W].power)
+        return refuse("winograd_result: %s is not [n, 1, o, h, w] of floats", shape_text(dy));
+    Size tiles = dy->dim[0];
+    for (int d = AXIS_H; d <= AXIS_W; d++)
+        if (dy->dim[d].count % w.tile || !size_multiply(tiles, tiles_along(dy->dim[d], &w), &tiles))
+            return refuse("winograd_result: %s does not hold whole tiles of %d", shape_text(dy), w.tile);
+    *type = (Type){dy->dtype, 4, {size_of(w.size), size_of(w.size), tiles, dy->dim[AXIS_O]}};
+    return true;
+}
+
+Expr *define_winograd_result(Definer *d, const Node *node, Expr *const *at)
+{
+    Exprs *pool = d->pool;
+    Winograd w;
+    exchanged_matrices(node, &w);
+    const Type *dy = &node->in[0]->type;
+    Expr *side = expr_int(pool, DTYPE_I64, w.kernel);
+    Expr *across = expr_int(pool, DTYPE_I64, dy->dim[AXIS_W].count / w.kernel);
+    Expr *down = expr_int(pool, DTYPE_I64, dy->dim[AXIS_H].count / w.kernel);
+    Expr *row = expr_div(pool, at[2], across);
+    Expr *corner[] = {expr_mul(pool, expr_mod(pool, row, down), side),
+                      expr_mul(pool, expr_mod(pool, at[2], across), side)};
+    Column tile[WINOGRAD_MOST];
+    read_tile(d, node->in[0], expr_div(pool, row, down), at[3], corner, w.kernel, tile);
+    return transform(pool, &w, weight_row, w.size, tile, w.kernel, at[0], at[1]);
+}
+
+/* [a, a, c, o] → dw [1, o, c, r, r] */
+bool infer_winograd_weight_gradient(const Node *node, Type *type)
+{
+    const Type *x = &node->in[0]->type;
+    Winograd w;
+    if (!take_matrices(node, &w))
+        return false;
+    Size a = size_of(w.size), r = size_of(w.kernel);
+    if (x->rank != 4 || !dtype_is_float(x->dtype) || !size_equal(x->dim[0], a) || !size_equal(x->dim[1], a))
+        return refuse("winograd_weight_gradient: %s is not [%d, %d, c, o] of floats", shape_text(x), w.size,
+                      w.size);
+    *type = (Type){x->dtype, 5, {size_of(1), x->dim[3], x->dim[2], r, r}};
+    return true;
+}
+
+Expr *define_winograd_weight_gradient(Definer *d, const Node *node, Expr *const *at)
+{
+    Exprs *pool = d->pool;
+    Winograd w;
+    exchanged_matrices(node, &w);
+    Column product[WINOGRAD_MOST];
+    read_products(d, node->in[0], at[2], at[1], w.size, product);
+    return transform(pool, &w, output_row, w.tile, product, w.size, at[3], at[4]);
 }

@@ -60,11 +60,14 @@ typedef struct Program {
     LIST(Call) call;
     LIST(ProgramLoop) loop; /* in the order of calls; they do not overlap */
     ProgramPhase phase[PHASE_COUNT];
+    int64_t slice; /* predictions are made of so many samples at a time; 0: of all */
     int64_t batch; /* planned for batches up to this */
     int64_t arena_bytes, bound_bytes;
     int bound_call;
 } Program;
 
+/* What a buffer takes at the planned batch: what predictions do not leave behind, for a slice only. */
+int64_t program_buffer_bytes(const Program *program, const Buffer *buffer);
 int64_t program_steps(const Program *program, int call); /* how often a phase makes the call */
 void program_print(Text *text, const Program *program);  /* kernels and calls, for people: --emit=kernels */
 void program_print_plan(Text *text, const Program *program); /* --emit=plan */

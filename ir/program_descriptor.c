@@ -132,11 +132,12 @@ static void write_kernel(Text *text, const Kernel *kernel)
                 kernel->bytes);
 }
 
-static void write_phase(Text *text, const ProgramPhase *phase, const char *name)
+static void write_phase(Text *text, const ProgramPhase *phase, const char *name, int64_t slice)
 {
     text_add(text, "phase ");
     text_quote(text, name);
-    text_printf(text, " %d %d\n", phase->first, phase->count);
+    text_printf(text, " %d %d", phase->first, phase->count);
+    text_printf(text, slice ? " slice %lld\n" : "\n", (long long)slice);
     for (int i = 0; i < phase->result.count; i++) {
         const ProgramResult *result = &phase->result.at[i];
         text_printf(text, "result %s ", result_kind_name[result->kind]);
@@ -178,7 +179,7 @@ void program_descriptor(Text *text, const Program *program)
     for (int i = 0; i < program->kernel.count; i++)
         write_kernel(text, program->kernel.at[i]);
     for (int p = 0; p < PHASE_COUNT; p++)
-        write_phase(text, &program->phase[p], phase_name[p]);
+        write_phase(text, &program->phase[p], phase_name[p], p == PHASE_PREDICT ? program->slice : 0);
     for (int i = 0; i < program->call.count; i++)
         write_call(text, program, i);
     text_add(text, "end\n");

@@ -27,6 +27,13 @@ static void print_call(Text *text, const Program *program, int place)
     text_add(text, "\n");
 }
 
+int64_t program_buffer_bytes(const Program *program, const Buffer *buffer)
+{
+    bool sliced = program->slice && program->slice < program->batch && buffer->kind == BUFFER_TRANSIENT &&
+                  buffer->first >= program->phase[PHASE_PREDICT].first;
+    return type_bytes(&buffer->type, sliced ? program->slice : program->batch);
+}
+
 int64_t program_steps(const Program *program, int call)
 {
     for (int i = 0; i < program->loop.count; i++) {
@@ -40,7 +47,10 @@ int64_t program_steps(const Program *program, int call)
 static void print_phase(Text *text, const Program *program, int phase)
 {
     const ProgramPhase *p = &program->phase[phase];
-    text_printf(text, "\nphase %s\n", phase_name[phase]);
+    text_printf(text, "\nphase %s", phase_name[phase]);
+    if (phase == PHASE_PREDICT && program->slice)
+        text_printf(text, ", %lld samples at a time", (long long)program->slice);
+    text_add(text, "\n");
     for (int i = p->first, loop = 0; i < p->first + p->count; i++) {
         while (loop < program->loop.count && program->loop.at[loop].first + program->loop.at[loop].count <= i)
             loop++;
@@ -95,7 +105,7 @@ static void print_layout(Text *text, const Buffer *buffer)
 static void print_buffer(Text *text, const Program *program, const Buffer *buffer)
 {
     text_printf(text, "%12lld %12lld %6d %6d  %-9s  %-32s ", (long long)buffer->offset,
-                (long long)type_bytes(&buffer->type, program->batch), buffer->first, buffer->last,
+                (long long)program_buffer_bytes(program, buffer), buffer->first, buffer->last,
                 buffer_kind_name[buffer->kind], buffer->name);
     type_print(text, &buffer->type);
     print_layout(text, buffer);

@@ -53,7 +53,7 @@ static bool is_permutation(const int *axes, int rank)
 static const char *place_fault(const Program *program, const Buffer *b)
 {
     int last = program->call.count ? program->call.count - 1 : 0;
-    int64_t bytes = type_bytes(&b->type, program->batch);
+    int64_t bytes = program_buffer_bytes(program, b);
     if (b->first < 0 || b->first > b->last || b->last > last)
         return arena_printf(program->arena, "buffer '%s' lives from call %d to %d, but the calls are 0 to %d",
                             b->name, b->first, b->last, last);
@@ -286,6 +286,8 @@ const char *program_fault(const Program *program)
         return arena_printf(
             arena, "an arena of %lld bytes for batches up to %lld is less than the bound of %lld",
             (long long)program->arena_bytes, (long long)program->batch, (long long)program->bound_bytes);
+    if (program->slice < 0)
+        return "predictions are made of fewer than no samples at a time";
     int calls = 0;
     for (int p = 0; p < PHASE_COUNT; p++) {
         if (program->phase[p].first != calls || program->phase[p].count < 0)

@@ -33,8 +33,9 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
                  s->outputs, c->outputs);
         return fault;
     }
-    if ((s->inner > 0) != (s->blocked > 0) || s->inner + s->items > s->outputs ||
-        s->blocked >= (chain > 0 ? chain : 1)) {
+    bool leaves = r && r->tree == TREE_LEAVES; /* tiles may take turns on a whole leaf */
+    if ((s->blocked > 0 && !s->inner) || (s->inner > 0 && !s->blocked && !leaves) ||
+        s->inner + s->items > s->outputs || s->blocked >= (chain > 0 ? chain : 1)) {
         snprintf(fault, sizeof fault, "schedule of '%s' blocks %d of %d reduced axes around %d loops",
                  c->name, s->blocked, chain, s->inner);
         return fault;
@@ -50,7 +51,7 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
                      "schedule of '%s': item loop %d grows with the batch and is not the first", c->name, i);
             return fault;
         }
-        if (s->blocked && s->tile[a] > 1 && c->axis.at[a].extent.power) {
+        if (s->inner && s->tile[a] > 1 && c->axis.at[a].extent.power) {
             snprintf(
                 fault, sizeof fault,
                 "schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a block",

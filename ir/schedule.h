@@ -14,8 +14,8 @@ typedef struct Schedule {
     int order[MAX_OUTPUT_AXES];    /* the outer loops, outermost first */
     int items;   /* so many leading outer loops make the kernel's items; of those, only the first may
                                       grow with the batch */
-    int inner;   /* so many trailing outer loops run inside the first `blocked` axes of the chain: their */
-    int blocked; /* accumulators wait in memory, and what a step of those axes reads stays in cache */
+    int inner;   /* so many trailing outer loops run inside the first `blocked` axes of the chain, or of a leaf: their */
+    int blocked; /* accumulators wait in memory, and what a step of those axes, or a leaf, reads stays in cache */
     int vector;  /* the output axis in vectors; -1: none */
     int lanes;   /* of a vector along it */
     bool lanes_reduce; /* a reduction by lanes keeps them in one vector of TREE_LANE_COUNT */

@@ -422,7 +422,7 @@ Stmt *build_reduction(Builder *b)
 {
     Reducer x = {.reduction = b->compute->reduce->reduction, .term = b->compute->reduce->arg[0]};
     x.first = x.reduction->tree == TREE_LEAVES ? x.reduction->leaf : 0;
-    if (!b->schedule->blocked)
+    if (!b->schedule->inner)
         return build_tiles(b, one_tile, &x);
     x.in_memory = true;
     Stmt *all = x.reduction->tree == TREE_LEAVES ? reduce_leaves(b, NULL, &x) : blocked_chain(b, &x);

@@ -47,6 +47,8 @@ static double reads_of(const Fuser *f, const Node *user, const Node *operand)
     case OP_WINDOW:
     case OP_WINOGRAD_INPUT:
     case OP_WINOGRAD_WEIGHT:
+    case OP_WINOGRAD_RESULT:
+    case OP_WINOGRAD_WEIGHT_GRADIENT:
     case OP_WINOGRAD_OUTPUT:
         return made / have;
     case OP_MATMUL:

@@ -169,6 +169,7 @@ static Layout suggested_order(const Layouter *l, const Node *n)
     case OP_WINOGRAD_OUTPUT:
         return fixed(0, 3, 4, 1, 2);
     case OP_CONV_WEIGHT_GRADIENT:
+    case OP_WINOGRAD_WEIGHT_GRADIENT:
         return fixed(0, 3, 4, 2, 1);
     case OP_RESHAPE:
         return through_reshape(n, in);
@@ -205,7 +206,8 @@ static Layout suggested(const Layouter *l, const Node *n)
 {
     Layout layout = suggested_order(l, n);
     layout.panel = 0;
-    return n->op == OP_WINOGRAD_WEIGHT ? in_panels(layout, &n->type, 2) : layout;
+    return n->op == OP_WINOGRAD_WEIGHT || n->op == OP_WINOGRAD_RESULT ? in_panels(layout, &n->type, 2)
+                                                                      : layout;
 }
 
 /* ---- parameters ---------------------------------------------------------------------------------------- */

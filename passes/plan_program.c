@@ -75,7 +75,7 @@ bool pass_plan(Compilation *c)
     PlanBuffer *buffer = arena_alloc(c->arena, ((size_t)p->buffer.count + 1) * sizeof *buffer);
     for (int i = 0; i < p->buffer.count; i++) {
         const Buffer *b = &p->buffer.at[i];
-        buffer[i] = (PlanBuffer){b->name, type_bytes(&b->type, p->batch), b->first, b->last, PLAN_UNPLACED};
+        buffer[i] = (PlanBuffer){b->name, program_buffer_bytes(p, b), b->first, b->last, PLAN_UNPLACED};
     }
     Plan plan = {.buffer = buffer, .count = p->buffer.count};
     char text[300];

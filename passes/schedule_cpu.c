@@ -10,6 +10,7 @@ enum {
     FEW_SAMPLES = 32,
     LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
     NEAR_CACHES = 2,      /* so many times the first cache is still near */
+    MOST_WAITING = 2,     /* so many times the first cache may hold of accumulators that wait */
     FEW_ITEMS = 8         /* enough for the threads where an item should be large */
 };
 
@@ -184,7 +185,8 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
         most = most > MOST_ROWS ? MOST_ROWS : most;
         for (int64_t rows = row >= 0 && most < height ? most : row >= 0 ? height : 1; rows >= 1; rows--) {
             double cycles = cover_cycles(height, rows, columns, vectors, s->lanes);
-            if (row >= 0 && c->axis.at[row].extent.count % rows) /* of one sample, if they grow with the batch */
+            if (row >= 0 &&
+                c->axis.at[row].extent.count % rows) /* of one sample, if they grow with the batch */
                 cycles *= UNEVEN;
             if (best && (tall ? cycles >= best : cycles > best))
                 continue;
@@ -237,7 +239,7 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
     if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
         move_first(s, growing);
     for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != growing && is_const(c, a) && growing >= 0 && !is_stack(c, growing) && is_stack(c, a))
+        if (a != growing && (growing < 0 || !is_stack(c, growing)) && is_stack(c, a))
             move_first(s, a);
 }
 
@@ -280,22 +282,24 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
 {
     const Reduction *r = c->reduce->reduction;
     int first = r->tree == TREE_LEAVES ? r->leaf : 0;
-    if (r->axes - first < 2 || !runs_over_samples(c))
+    bool leaves = r->tree == TREE_LEAVES;
+    if ((r->axes - first < 2 && !leaves) || !runs_over_samples(c))
         return false;
     int64_t items = 1, block = 1;
-    while (items < FEW_ITEMS && may_be_item(c, s))
-        items *= tiles_of(p, c, s, s->order[s->items++]);
-    for (int i = s->outputs - 1; i >= s->items; i--) {
+    for (int i = 0; i < s->outputs; i++) {
         if (!is_const(c, s->order[i]))
             return false;
-        block *= tiles_of(p, c, s, s->order[i]);
+        block *= tiles_of(p, c, s, s->order[i]) * s->tile[s->order[i]];
     }
-    for (int a = 0; a < s->outputs; a++)
-        block *= s->tile[a];
-    if (s->items == s->outputs || block > p->target->l1_bytes / 2 / 4)
+    while ((items < FEW_ITEMS || block > MOST_WAITING * p->target->l1_bytes / 4) && may_be_item(c, s)) {
+        int64_t tiles = tiles_of(p, c, s, s->order[s->items++]);
+        items *= tiles;
+        block /= tiles;
+    }
+    if (s->items == s->outputs)
         return false;
     s->inner = s->outputs - s->items;
-    s->blocked = blocked_axes(p, c, s, first);
+    s->blocked = r->axes - first < 2 ? 0 : blocked_axes(p, c, s, first);
     return true;
 }
 

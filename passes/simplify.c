@@ -1,5 +1,6 @@
 /* Identities of arithmetic and of views; dead nodes go. It may change the last bit (x + 0 of a negative
    zero), so it runs before trees are stamped, and sees neither target nor -O. */
+#include "simplify.h"
 #include "expr.h"
 #include "passes.h"
 #include "rewrite.h"
@@ -133,10 +134,12 @@ static Node *simplify_view(Rewrite *r, Node n)
         return simplify_transpose(r, n);
     case OP_PAD:
         return no_border ? n.in[0] : add(r, n);
-    case OP_SLICE:
-        return all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 1) && type_equal(&n.in[0]->type, &n.type)
-                   ? n.in[0]
-                   : add(r, n);
+    case OP_SLICE: {
+        if (all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 1) && type_equal(&n.in[0]->type, &n.type))
+            return n.in[0];
+        Node *smaller = simplify_slice_of_convolution(r->graph, &n);
+        return smaller ? smaller : add(r, n);
+    }
     case OP_STEP:
         return is_splat(n.in[0], &value) ? graph_const(r->graph, n.type, value) : add(r, n);
     case OP_DILATE:

@@ -28,10 +28,24 @@ static bool all_ones(const Ints *ints)
     return true;
 }
 
-static int64_t tiles_along(const Node *conv, int axis, int tile)
+/* A convolution, or the gradient of its weights, by its sizes. */
+typedef struct Shape {
+    int64_t height, width, outputs, channels, kernel; /* height and width: of the result */
+} Shape;
+
+static bool take_shape(const Node *n, Shape *s)
 {
-    return (conv->type.dim[axis].count + tile - 1) / tile;
+    if (n->op != OP_CONV && n->op != OP_CONV_WEIGHT_GRADIENT)
+        return false;
+    const Type *x = &n->in[0]->type, *y = n->op == OP_CONV ? &n->type : &n->in[1]->type;
+    const Type *w = n->op == OP_CONV ? &n->in[1]->type : &n->type;
+    *s = (Shape){y->dim[AXIS_H].count, y->dim[AXIS_W].count, w->dim[1].count, w->dim[2].count,
+                 w->dim[AXIS_H].count};
+    return x->dtype == DTYPE_F32 && size_is_one(x->dim[1]) && all_ones(&n->attr[0]) &&
+           all_ones(&n->attr[1]) && size_equal(w->dim[AXIS_H], w->dim[AXIS_W]);
 }
+
+static int64_t tiles_along(int64_t extent, int tile) { return (extent + tile - 1) / tile; }
 
 static double fetch_cost(double weights)
 {
@@ -39,47 +53,37 @@ static double fetch_cost(double weights)
 }
 
 /* For one sample. */
-static double direct_cost(const Node *conv)
+static double direct_cost(const Shape *s)
 {
-    const Type *y = &conv->type, *w = &conv->in[1]->type;
-    double weights =
-        (double)(w->dim[1].count * w->dim[2].count * w->dim[AXIS_H].count * w->dim[AXIS_W].count);
-    return (double)(y->dim[AXIS_H].count * y->dim[AXIS_W].count) * weights + fetch_cost(weights);
+    double weights = (double)(s->outputs * s->channels * s->kernel * s->kernel);
+    return (double)(s->height * s->width) * weights + fetch_cost(weights);
 }
 
-static double winograd_cost(const Node *conv, const Winograd *w)
+static double winograd_cost(const Shape *s, const Winograd *w)
 {
-    double outputs = (double)conv->in[1]->type.dim[1].count,
-           channels = (double)conv->in[1]->type.dim[2].count;
-    double tiles = (double)(tiles_along(conv, AXIS_H, w->tile) * tiles_along(conv, AXIS_W, w->tile));
-    double matrices = w->size * w->size;
+    double outputs = (double)s->outputs, channels = (double)s->channels, matrices = w->size * w->size;
+    double tiles = (double)(tiles_along(s->height, w->tile) * tiles_along(s->width, w->tile));
     return tiles * matrices * (outputs * channels + TRANSFORM_COST * (outputs + channels)) +
            fetch_cost(matrices * outputs * channels);
 }
 
 /* The cheapest tile, if one is right for the shape. */
-static bool choose_tile(const Compilation *c, const Node *conv, Winograd *best)
+static bool choose_tile(const Compilation *c, const Shape *s, Winograd *best)
 {
-    if (conv->op != OP_CONV)
-        return false;
-    const Type *x = &conv->in[0]->type, *w = &conv->in[1]->type;
-    if (x->dtype != DTYPE_F32 || !size_is_one(x->dim[1]) || !all_ones(&conv->attr[0]) ||
-        !all_ones(&conv->attr[1]) || !size_equal(w->dim[AXIS_H], w->dim[AXIS_W]))
-        return false;
     double least = 0;
     for (int size = 4; size <= WINOGRAD_MOST; size += 2) {
         Winograd matrices;
-        if (size - w->dim[AXIS_H].count + 1 > MOST_TILE ||
-            !winograd_matrices(size - w->dim[AXIS_H].count + 1, w->dim[AXIS_H].count, &matrices))
+        if (size - s->kernel + 1 > MOST_TILE ||
+            !winograd_matrices(size - s->kernel + 1, s->kernel, &matrices))
             continue;
-        double cost = winograd_cost(conv, &matrices);
+        double cost = winograd_cost(s, &matrices);
         if (least && cost >= least)
             continue;
         least = cost;
         *best = matrices;
     }
-    bool thin = w->dim[1].count < FEWEST_CHANNELS || w->dim[2].count < FEWEST_CHANNELS;
-    return least && (c->winograd == WINOGRAD_ALWAYS || (!thin && least * WORTH_WHILE < direct_cost(conv)));
+    bool thin = s->outputs < FEWEST_CHANNELS || s->channels < FEWEST_CHANNELS;
+    return least && (c->winograd == WINOGRAD_ALWAYS || (!thin && least * WORTH_WHILE < direct_cost(s)));
 }
 
 /* [n, c, h, w] with a border, then with a group axis: the border's operand with that axis, the border in low and high. */
@@ -103,34 +107,52 @@ static Node *below_border(Graph *g, Node *x, Ints *low, Ints *high)
 }
 
 /* x with zeros behind it, up to whole tiles; a border that it has grows. */
-static Node *whole_tiles(Graph *g, Node *x, const int64_t *more)
+static Node *whole_tiles(Graph *g, Node *x, const Shape *s, const Winograd *w)
 {
     Ints low = {5, {0}}, high = {5, {0}};
+    int64_t more[] = {tiles_along(s->height, w->tile) * w->tile - s->height,
+                      tiles_along(s->width, w->tile) * w->tile - s->width};
+    if (!more[0] && !more[1])
+        return x;
     x = below_border(g, x, &low, &high);
     high.at[AXIS_H] += more[0];
     high.at[AXIS_W] += more[1];
     return graph_add(g, (Node){.op = OP_PAD, .in = {x}, .attr = {low, high}});
 }
 
-static Node *rewrite_convolution(Graph *g, Node conv, const Winograd *w)
+static Node *transform(Graph *g, OpKind op, Node *x, const Winograd *w)
 {
-    Ints tile = {2, {w->tile, w->kernel}};
-    int64_t more[2];
-    for (int i = 0; i < 2; i++)
-        more[i] = tiles_along(&conv, AXIS_H + i, w->tile) * w->tile - conv.type.dim[AXIS_H + i].count;
-    Node *x = more[0] || more[1] ? whole_tiles(g, conv.in[0], more) : conv.in[0];
-    Node *input = graph_add(g, (Node){.op = OP_WINOGRAD_INPUT, .in = {x}, .attr = {tile}});
-    Node *weight = graph_add(g, (Node){.op = OP_WINOGRAD_WEIGHT, .in = {conv.in[1]}, .attr = {tile}});
+    return graph_add(g, (Node){.op = op, .in = {x}, .attr = {{2, {w->tile, w->kernel}}}});
+}
+
+static Node *rewrite_convolution(Graph *g, const Node *conv, const Shape *s, const Winograd *w)
+{
+    Node *input = transform(g, OP_WINOGRAD_INPUT, whole_tiles(g, conv->in[0], s, w), w);
+    Node *weight = transform(g, OP_WINOGRAD_WEIGHT, conv->in[1], w);
     Node *product = graph_binary(g, OP_MATMUL, input, weight);
-    return graph_add(g, (Node){.op = OP_WINOGRAD_OUTPUT, .in = {product}, .attr = {tile}, .type = conv.type});
+    return graph_add(g, (Node){.op = OP_WINOGRAD_OUTPUT,
+                               .in = {product},
+                               .attr = {{2, {w->tile, w->kernel}}},
+                               .type = conv->type});
+}
+
+static Node *rewrite_gradient(Graph *g, const Node *gradient, const Shape *s, const Winograd *w)
+{
+    Node *input = transform(g, OP_WINOGRAD_INPUT, whole_tiles(g, gradient->in[0], s, w), w);
+    Node *result = transform(g, OP_WINOGRAD_RESULT, whole_tiles(g, gradient->in[1], s, w), w);
+    Node *turned = graph_transpose(g, input, (Ints){4, {0, 1, 3, 2}});
+    return transform(g, OP_WINOGRAD_WEIGHT_GRADIENT, graph_binary(g, OP_MATMUL, turned, result), w);
 }
 
 static Node *make(Rewrite *r, const Node *old, Node node)
 {
     Winograd w = {0};
+    Shape s;
     node.type = old->type;
-    return choose_tile(r->context, &node, &w) ? rewrite_convolution(r->graph, node, &w)
-                                              : graph_add(r->graph, node);
+    if (!take_shape(&node, &s) || !choose_tile(r->context, &s, &w))
+        return graph_add(r->graph, node);
+    return node.op == OP_CONV ? rewrite_convolution(r->graph, &node, &s, &w)
+                              : rewrite_gradient(r->graph, &node, &s, &w);
 }
 
 bool pass_winograd(Compilation *c)

@@ -98,17 +98,17 @@ static double flops_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
     return (double)d->call[call].steps * d->kernel[d->call[call].kernel].flops *
-           call_share(d, call, bench->batch);
+           call_share(d, call, machine_slice(&bench->machine, bench->phase, bench->batch));
 }
 
 static double bytes_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
     return (double)d->call[call].steps * d->kernel[d->call[call].kernel].bytes *
-           call_share(d, call, bench->batch);
+           call_share(d, call, machine_slice(&bench->machine, bench->phase, bench->batch));
 }
 
-/* The best of some rounds for each call, in seconds, times the steps that it is made for; calls run in order, so that each
+/* The best of some rounds for each call, of a slice where the phase is run in slices, in seconds, times the steps that it is made for; calls run in order, so that each
    finds its inputs. */
 static void measure_layers(Bench *bench, double *best)
 {
@@ -116,7 +116,8 @@ static void measure_layers(Bench *bench, double *best)
     for (int round = 0; round < BENCH_LAYER_ROUNDS; round++)
         for (int i = 0; i < p->count; i++) {
             double before = seconds_now();
-            machine_run_call(&bench->machine, p->first + i, bench->batch);
+            machine_run_call(&bench->machine, p->first + i,
+                             machine_slice(&bench->machine, bench->phase, bench->batch));
             double seconds =
                 (seconds_now() - before) * (double)bench->session->description->call[p->first + i].steps;
             if (round == 0 || seconds < best[i])
@@ -143,8 +144,11 @@ static void print_layers(const Bench *bench, const double *best)
     const Description *d = bench->session->description;
     const DescribedPhase *p = &d->phase[bench->phase];
     double all = 0;
+    int64_t slice = machine_slice(&bench->machine, bench->phase, bench->batch);
     for (int i = 0; i < p->count; i++)
         all += best[i];
+    if (slice < bench->batch)
+        printf("\n%" PRId64 " samples at a time:", slice);
     printf("\n%-32s %-24s %10s %6s %9s %12s %8s\n", "call", "kernel", "ms", "%", "GFLOP/s", "bytes", "GB/s");
     for (int i = 0; i < p->count; i++) {
         int call = p->first + i;
@@ -162,6 +166,7 @@ static bool report_bench(Bench *bench, Fault *fault)
     double flops = 0, p50 = percentile(bench, 50), p90 = percentile(bench, 90), p99 = percentile(bench, 99);
     for (int i = 0; i < p->count; i++)
         flops += flops_of(bench, p->first + i);
+    flops *= (double)bench->batch / (double)machine_slice(&bench->machine, bench->phase, bench->batch);
     double *best = calloc((size_t)p->count + 1, sizeof *best), gflops = 1e-6 * flops / p50;
     if (!best)
         return fault_memory(fault, p->count * (int64_t)sizeof *best, "the times");

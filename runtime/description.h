@@ -55,10 +55,19 @@ typedef struct DescribedResult {
     int buffer;
 } DescribedResult;
 
-typedef enum RunPhase { RUN_INIT, RUN_STEP, RUN_TEST, RUN_FINISH, RUN_PREPARE, RUN_PREDICT, RUN_PHASES } RunPhase;
+typedef enum RunPhase {
+    RUN_INIT,
+    RUN_STEP,
+    RUN_TEST,
+    RUN_FINISH,
+    RUN_PREPARE,
+    RUN_PREDICT,
+    RUN_PHASES
+} RunPhase;
 
 typedef struct DescribedPhase {
     int first, count; /* calls; none: the phase is absent */
+    int64_t slice;    /* it is run for so many samples at a time; 0: for all */
     int results;
     DescribedResult *result;
 } DescribedPhase;

@@ -292,6 +292,9 @@ static void read_phases(DescriptorReader *reader, Description *d, DescribedResul
             broken(reader, "the phases are init, step, test, finish, prepare, predict");
         p->first = (int)read_integer(reader, 0, d->calls);
         p->count = (int)read_integer(reader, 0, d->calls - p->first);
+        p->slice = take_word(reader, "slice") ? read_integer(reader, 1, INT32_MAX) : 0;
+        if (p->slice && i != RUN_PREDICT)
+            broken(reader, "only predictions are made in slices");
         if (p->count && p->first != next)
             broken(reader, "the phases' calls are not one after another");
         next += p->count;
@@ -471,6 +474,20 @@ static bool check_results(const Description *d, Fault *fault)
     return true;
 }
 
+/* What a slice reads or writes of the whole batch is a list of samples, in memory too. */
+static bool check_slices(const Description *d, Fault *fault)
+{
+    const DescribedPhase *p = &d->phase[RUN_PREDICT];
+    for (int c = p->first; p->slice && c < p->first + p->count; c++)
+        for (int i = 0; i < d->call[c].buffers; i++) {
+            const DescribedBuffer *b = &d->buffer[d->call[c].buffer[i]];
+            for (int r = 0; b->role != ROLE_TRANSIENT && r < b->rank; r++)
+                if (b->dim[r].power && (r || b->dim[r].power > 1 || b->axis[0] != 0))
+                    return complain(fault, "a slice of what is no list of samples", b->name);
+        }
+    return true;
+}
+
 static bool check_whole(const Description *d, Fault *fault)
 {
     for (int i = 0; i < d->buffers; i++)
@@ -491,7 +508,8 @@ static bool check_whole(const Description *d, Fault *fault)
         return complain(fault, "calls outside the phases", d->model);
     if (!spread_loops(d, fault))
         return false;
-    return check_training(d, fault) && check_finish(d, fault) && check_results(d, fault);
+    return check_training(d, fault) && check_finish(d, fault) && check_slices(d, fault) &&
+           check_results(d, fault);
 }
 
 /* -- memory: counted by the first words of the lines

@@ -15,7 +15,7 @@
      option "lr" BUFFER                                              (a f32 scalar: NaN unless given)
      buffer KIND "conv1.weight" DTYPE RANK SIZE… [axes AXIS…] life FIRST LAST at OFFSET [of BUFFER]
      kernel "conv1_3" items OUTER COUNT^POWER DIVISOR flops F bytes B
-     phase "step" FIRST COUNT                                        (init … predict, 6; absent ones too)
+     phase "step" FIRST COUNT [slice S]                              (init … predict, 6; absent ones too)
      result KIND "loss" BUFFER                                       (0 or more after each; loss metric output)
      call KERNEL "conv1" buffers N BUFFER… [arguments N VALUE…] [step N] [loop CALLS STEPS]
                                                                      (all calls, in the order of the phases)
@@ -25,7 +25,8 @@
    line). KIND of a buffer: param state slot metric input scalar result transient. The first six keep their
    contents from phase to phase; a result and an input must survive until the phase's end; a transient lives
    from call FIRST to call LAST. Those that `prepare` makes live through `predict`: it is run once, after the
-   parameters got their values and before any prediction. `axes` is the layout: logical axes from the outermost in memory to the
+   parameters got their values and before any prediction. If `predict` has a slice it is run for S samples at a
+   time: its transients have room for as many, and of what it keeps that grows, samples are the first axis. `axes` is the layout: logical axes from the outermost in memory to the
    innermost; checkpoints, data and results are in logical order. OFFSET is in bytes in one arena, valid for
    batches up to the model line's; for a larger batch the runtime plans anew by plan_memory(). `of` names a
    slot's parameter. A kernel has items = OUTER · ceil(COUNT · batch^POWER / DIVISOR); F and B are FLOPs and

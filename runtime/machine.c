@@ -52,7 +52,9 @@ static PlanBuffer plan_buffer(const Machine *machine, const DescribedBuffer *b)
 {
     const Description *d = machine->description;
     PlanBuffer p = {b->name, 0, b->first, b->last, PLAN_UNPLACED};
-    if (!buffer_bytes(b, machine->batch, &p.bytes))
+    bool sliced = b->role == ROLE_TRANSIENT && b->first >= d->phase[RUN_PREDICT].first;
+    if (!buffer_bytes(b, sliced ? machine_slice(machine, RUN_PREDICT, machine->batch) : machine->batch,
+                      &p.bytes))
         p.bytes = INT64_MAX; /* the planner refuses it */
     if (b->role == ROLE_RESULT)
         p.last = end_of_phase(d, b->last);
@@ -165,13 +167,31 @@ static bool build_calls(Machine *machine, Fault *fault)
     return true;
 }
 
+/* Where sample `first` of a buffer begins, of one that is kept for all of them. */
+static void *sample_of(const Machine *machine, int buffer, int64_t first)
+{
+    const DescribedBuffer *b = &machine->description->buffer[buffer];
+    char *base = machine_buffer(machine, buffer);
+    int64_t bytes;
+    bool lists = base && b->role != ROLE_TRANSIENT && b->rank > 0 && b->dim[0].power == 1;
+    return lists && first && buffer_bytes(b, 1, &bytes) ? base + first * bytes : base;
+}
+
+static void point_phase(Machine *machine, const DescribedPhase *p, int64_t first)
+{
+    const DescribedCall *call = machine->description->call;
+    for (int i = p->first; i < p->first + p->count; i++)
+        for (int j = 0; j < call[i].buffers; j++)
+            machine->call[i].buffer[j] = sample_of(machine, call[i].buffer[j], first);
+}
+
 static void point_calls(Machine *machine)
 {
     const Description *d = machine->description;
+    for (int i = 0; i < RUN_PHASES; i++)
+        point_phase(machine, &d->phase[i], 0);
     for (int i = 0; i < d->calls; i++) {
         const DescribedCall *c = &d->call[i];
-        for (int j = 0; j < c->buffers; j++)
-            machine->call[i].buffer[j] = machine_buffer(machine, c->buffer[j]);
         for (int j = 0; j < c->arguments; j++)
             machine->call[i].argument[1 + j] = c->argument[j];
     }
@@ -255,9 +275,14 @@ static void run_loop(Machine *machine, int first, int64_t batch)
         }
 }
 
-void machine_run(Machine *machine, RunPhase phase, int64_t batch)
+int64_t machine_slice(const Machine *machine, RunPhase phase, int64_t batch)
 {
-    const DescribedPhase *p = &machine->description->phase[phase];
+    int64_t slice = machine->description->phase[phase].slice;
+    return slice && slice < batch ? slice : batch;
+}
+
+static void run_calls(Machine *machine, const DescribedPhase *p, int64_t batch)
+{
     for (int i = p->first; i < p->first + p->count; i++) {
         const DescribedCall *c = &machine->description->call[i];
         if (c->loop_calls) {
@@ -267,6 +292,21 @@ void machine_run(Machine *machine, RunPhase phase, int64_t batch)
             machine_run_call(machine, i, batch);
         }
     }
+}
+
+void machine_run(Machine *machine, RunPhase phase, int64_t batch)
+{
+    const DescribedPhase *p = &machine->description->phase[phase];
+    int64_t slice = machine_slice(machine, phase, batch);
+    if (slice == batch) {
+        run_calls(machine, p, batch);
+        return;
+    }
+    for (int64_t first = 0; first < batch; first += slice) {
+        point_phase(machine, p, first);
+        run_calls(machine, p, batch - first < slice ? batch - first : slice);
+    }
+    point_phase(machine, p, 0);
 }
 
 void machine_set_scalar(Machine *machine, const char *name, int index, double value)

@@ -42,9 +42,13 @@ void machine_stop(Machine *machine);
 
 void *machine_buffer(const Machine *machine, int buffer); /* NULL: not needed by its phases */
 
+/* Samples that a phase is run for at a time. */
+int64_t machine_slice(const Machine *machine, RunPhase phase, int64_t batch);
+
 /* Runs all calls of a phase. 1 ≤ batch ≤ machine->batch, except for `finish`, where it is any number of
  * samples. */
 void machine_run(Machine *machine, RunPhase phase, int64_t batch);
+/* One call, for at most a slice. */
 void machine_run_call(Machine *machine, int call, int64_t batch);
 
 /* A scalar by name (or, for options, "option.NAME"); nothing happens if the program has none of that name.

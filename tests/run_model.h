@@ -156,20 +156,42 @@ static inline void run_get(const Run *run, int buffer, double *value)
     }
 }
 
-static inline void run_call(Run *run, int place, int64_t step, int parts)
+/* Where sample `first` of a buffer begins: what predictions leave for each other's slices has room for one slice only. */
+static inline void *run_sample(const Run *run, int buffer, int64_t first)
+{
+    const Buffer *b = &run->program->buffer.at[buffer];
+    bool lists = b->kind != BUFFER_TRANSIENT && b->type.rank > 0 && b->type.dim[0].power == 1;
+    return run->arena + b->offset + (lists ? first * type_bytes(&b->type, 1) : 0);
+}
+
+static inline void run_call(Run *run, int place, int64_t first, int64_t samples, int64_t step, int parts)
 {
     const Program *p = run->program;
     const Call *call = &p->call.at[place];
     const Kernel *kernel = p->kernel.at[call->kernel];
     void *buffer[64];
-    int64_t argument[64] = {run->batch}, items = items_at(kernel->items, run->batch);
+    int64_t argument[64] = {samples}, items = items_at(kernel->items, samples);
     for (int b = 0; b < kernel->buffer.count; b++)
-        buffer[b] = run->arena + p->buffer.at[call->buffer[b]].offset;
+        buffer[b] = run_sample(run, call->buffer[b], first);
     for (int a = 1; a < kernel->arguments; a++)
         argument[a] = call->step == a ? step : call->argument[a - 1];
     for (int q = parts - 1; q >= 0; q--)
         run->engine->call(run->state, call->kernel, buffer, argument, items * q / parts,
                           items * (q + 1) / parts);
+}
+
+static inline void run_slice(Run *run, Phase phase, int64_t first, int64_t samples, int parts)
+{
+    const Program *p = run->program;
+    for (int i = p->phase[phase].first; i < p->phase[phase].first + p->phase[phase].count; i++) {
+        ProgramLoop loop = {i, 1, 1};
+        for (int l = 0; l < p->loop.count; l++)
+            loop = p->loop.at[l].first == i ? p->loop.at[l] : loop;
+        for (int64_t step = 0; step < loop.length; step++)
+            for (int k = 0; k < loop.count; k++)
+                run_call(run, i + k, first, samples, step, parts);
+        i += loop.count - 1;
+    }
 }
 
 /* One phase; each call's items in `parts` pieces, last piece first: the result must not depend on it. */
@@ -178,15 +200,9 @@ static inline void run_phase(Run *run, Phase phase, int parts)
     const Program *p = run->program;
     if (phase == PHASE_PREDICT)
         run_phase(run, PHASE_PREPARE, parts);
-    for (int i = p->phase[phase].first; i < p->phase[phase].first + p->phase[phase].count; i++) {
-        ProgramLoop loop = {i, 1, 1};
-        for (int l = 0; l < p->loop.count; l++)
-            loop = p->loop.at[l].first == i ? p->loop.at[l] : loop;
-        for (int64_t step = 0; step < loop.length; step++)
-            for (int k = 0; k < loop.count; k++)
-                run_call(run, i + k, step, parts);
-        i += loop.count - 1;
-    }
+    int64_t slice = phase == PHASE_PREDICT && p->slice && p->slice < run->batch ? p->slice : run->batch;
+    for (int64_t first = 0; first < run->batch; first += slice)
+        run_slice(run, phase, first, run->batch - first < slice ? run->batch - first : slice, parts);
 }
 
 #endif

@@ -160,6 +160,8 @@ static const struct {
     {"phase \"step\"", "phase \"walk\"", "the phases are init, step, test, finish, prepare, predict"},
     {"phase \"step\" 1 3", "phase \"step\" 2 2", "the phases' calls are not one after another"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 1", "calls outside the phases"},
+    {"phase \"predict\" 7 2", "phase \"predict\" 7 2 slice 0", "expected a number in range"},
+    {"phase \"step\" 1 3", "phase \"step\" 1 3 slice 2", "only predictions are made in slices"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 3", "expected a number in range"},
     {"result loss \"loss\" 16", "result gain \"loss\" 16", "unknown kind"},
     {"result loss \"loss\" 16", "result loss \"loss\" 0", "a loss or metric is no single number: 'loss'"},

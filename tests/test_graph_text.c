@@ -288,6 +288,14 @@ static void add_every_op(Graph *g)
         graph_add(g, (Node){.op = OP_WINOGRAD_INPUT, .in = {graph_const(g, tiles, 1)}, .attr = {tile}});
     Node *weight =
         graph_add(g, (Node){.op = OP_WINOGRAD_WEIGHT, .in = {graph_const(g, square, 1)}, .attr = {tile}});
+    Node *dy =
+        graph_add(g, (Node){.op = OP_WINOGRAD_RESULT,
+                            .in = {graph_const(g, TYPE(F32, BATCH, {1, 0}, {2, 0}, {4, 0}, {4, 0}), 1)},
+                            .attr = {tile}});
+    Node *turned = graph_transpose(g, input, SIZES(0, 1, 3, 2));
+    graph_add(g, (Node){.op = OP_WINOGRAD_WEIGHT_GRADIENT,
+                        .in = {graph_binary(g, OP_MATMUL, turned, dy)},
+                        .attr = {tile}});
     graph_add(g, (Node){.op = OP_WINOGRAD_OUTPUT,
                         .in = {graph_binary(g, OP_MATMUL, input, weight)},
                         .type = result,

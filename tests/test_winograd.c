@@ -36,6 +36,11 @@ static void add_convolution(Model *model, const Shape *s)
     Node *padded = graph_add(g, (Node){.op = OP_PAD, .in = {x}, .attr = {border, border}});
     Node *y = graph_add(g, (Node){.op = OP_CONV, .in = {padded, w}, .attr = {one, one}});
     list_add(g->arena, &g->result, ((Result){RESULT_OUTPUT, "y", graph_unary(g, OP_RELU, y)}));
+    Node *dy = graph_variable(g, model_variable(model, VARIABLE_INPUT, "dy", y->type));
+    Ints sizes = {2, {s->kernel, s->kernel}};
+    Node *dw =
+        graph_add(g, (Node){.op = OP_CONV_WEIGHT_GRADIENT, .in = {padded, dy}, .attr = {one, one, sizes}});
+    list_add(g->arena, &g->result, ((Result){RESULT_OUTPUT, "dw", dw}));
 }
 
 static void rewrite(Model *model, WinogradUse use)
@@ -66,7 +71,7 @@ static int count_op(const Graph *graph, OpKind op)
 }
 
 typedef struct Values {
-    double x[MOST_ELEMENTS], w[MOST_ELEMENTS];
+    double x[MOST_ELEMENTS], w[MOST_ELEMENTS], dy[MOST_ELEMENTS];
 } Values;
 
 static double draw(uint64_t *state, bool integers, double scale)
@@ -84,52 +89,70 @@ static void fill(Values *v, uint64_t seed, bool integers)
         v->x[i] = draw(&state, integers, integers ? 8 : 2);
     for (int i = 0; i < MOST_ELEMENTS; i++)
         v->w[i] = integers ? 576 * draw(&state, true, 1) : draw(&state, false, 1);
+    for (int i = 0; i < MOST_ELEMENTS; i++)
+        v->dy[i] = integers ? 576 * draw(&state, true, 1) : draw(&state, false, 1);
 }
 
-static const Tensor *evaluate(Arena *arena, const Shape *shape, WinogradUse use, const Values *v,
-                              int64_t batch)
+enum { RESULTS = 2 }; /* y and dw */
+
+static void evaluate(Arena *arena, const Shape *shape, WinogradUse use, const Values *v, int64_t batch,
+                     const Tensor *result[RESULTS])
 {
     Model *model = model_new(arena, "case");
     add_convolution(model, shape);
     rewrite(model, use);
     const Graph *g = model->phase[PHASE_PREDICT];
     ck_assert_int_eq(count_op(g, OP_CONV), use == WINOGRAD_NEVER);
+    ck_assert_int_eq(count_op(g, OP_CONV_WEIGHT_GRADIENT), use == WINOGRAD_NEVER);
     Evaluation e = evaluation_new(arena, model, batch, false);
     evaluation_set(&e, model->variable.at[0], v->x, NULL);
     evaluation_set(&e, model->variable.at[1], v->w, NULL);
+    evaluation_set(&e, model->variable.at[2], v->dy, NULL);
     graph_evaluate(&e, g);
-    return e.node[g->result.at[0].node->id];
+    for (int r = 0; r < RESULTS; r++)
+        result[r] = e.node[g->result.at[r].node->id];
 }
 
+static void check_values(const Tensor *direct, const Tensor *want, const double *got, bool exact)
+{
+    ck_assert_int_eq(direct->count, want->count);
+    for (int64_t i = 0; i < want->count; i++) {
+        Number d = direct->at[i], n = want->at[i];
+        if (fabs(d.value - n.value) > 1e-11 * (1 + d.size))
+            ck_abort_msg("element %lld is %.17g, directly %.17g", (long long)i, n.value, d.value);
+        if (!number_within(n, got[i]) || !number_predicts(n, got[i]))
+            ck_abort_msg("element %lld is %.9g, not %.9g ± %g", (long long)i, got[i], n.predicted, n.error);
+        if (exact && got[i] != d.value)
+            ck_abort_msg("element %lld is %.9g, exactly %.9g", (long long)i, got[i], d.value);
+    }
+}
+
+/* exact: y is. */
 static void check_shape(const Shape *shape, const Values *v, bool exact)
 {
+    static const char *const name[RESULTS] = {"y", "dw"};
     static double got[MOST_ELEMENTS], first[MOST_ELEMENTS];
     Ensemble ensemble = ensemble_start(engines, sizeof engines / sizeof *engines, build, shape);
     for (int64_t batch = 1; batch <= 3; batch += 2) {
         Arena *arena = arena_new();
-        const Tensor *direct = evaluate(arena, shape, WINOGRAD_NEVER, v, batch);
-        const Tensor *want = evaluate(arena, shape, WINOGRAD_ALWAYS, v, batch);
+        const Tensor *direct[RESULTS], *want[RESULTS];
+        evaluate(arena, shape, WINOGRAD_NEVER, v, batch, direct);
+        evaluate(arena, shape, WINOGRAD_ALWAYS, v, batch, want);
         ensemble_clear(&ensemble, batch);
         ensemble_set(&ensemble, "x", v->x);
         ensemble_set(&ensemble, "w", v->w);
+        ensemble_set(&ensemble, "dy", v->dy);
         ensemble_run(&ensemble, PHASE_PREDICT, 2);
-        for (int e = 0; e < ensemble.count; e++) {
-            int64_t count = ensemble_get(&ensemble, e, PHASE_PREDICT, "y", e ? got : first);
-            ck_assert_int_eq(count, direct->count);
-            ck_assert_int_eq(count, want->count);
-            for (int64_t i = 0; !e && i < count; i++) {
-                Number d = direct->at[i], n = want->at[i];
-                if (fabs(d.value - n.value) > 1e-11 * (1 + d.size))
-                    ck_abort_msg("element %lld is %.17g, directly %.17g", (long long)i, n.value, d.value);
-                if (!number_within(n, first[i]) || !number_predicts(n, first[i]))
-                    ck_abort_msg("element %lld is %.9g, not %.9g ± %g", (long long)i, first[i], n.predicted,
-                                 n.error);
-                if (exact && first[i] != d.value)
-                    ck_abort_msg("element %lld is %.9g, exactly %.9g", (long long)i, first[i], d.value);
+        for (int r = 0; r < RESULTS; r++)
+            for (int e = 0; e < ensemble.count; e++) {
+                int64_t count = ensemble_get(&ensemble, e, PHASE_PREDICT, name[r], e ? got : first);
+                ck_assert_int_eq(count, want[r]->count);
+                if (!e)
+                    check_values(direct[r], want[r], first, exact && r == 0);
+                ck_assert_msg(!e || !memcmp(got, first, (size_t)count * sizeof *got),
+                              "%s, %s for %s: other bits", name[r], ensemble.row[e].engine,
+                              ensemble.row[e].target);
             }
-            ck_assert_msg(!e || !memcmp(got, first, (size_t)count * sizeof *got), "%s for %s: other bits",
-                          ensemble.row[e].engine, ensemble.row[e].target);
-        }
         arena_free(arena);
     }
     ensemble_stop(&ensemble);

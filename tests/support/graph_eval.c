@@ -542,6 +542,8 @@ static void eval_node(const Evaluation *e, const Node *n, Tensor *const *in, Ten
     case OP_WINOGRAD_INPUT:
     case OP_WINOGRAD_WEIGHT:
     case OP_WINOGRAD_OUTPUT:
+    case OP_WINOGRAD_RESULT:
+    case OP_WINOGRAD_WEIGHT_GRADIENT:
         eval_winograd(n, in[0], y);
         return;
     default:

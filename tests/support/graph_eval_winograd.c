@@ -80,11 +80,13 @@ static Number by_pairs(DType dtype, const double *row, int index, const Number *
     return chain(dtype, factor, pair, pairs, 0, 1, &sum) ? sum : number_exact(0);
 }
 
+typedef enum { INPUT, WEIGHT, OUTPUT } Matrix;
+
 /* M x Mᵀ of an x of `count` rows and columns. */
-static Square transform(OpKind op, DType dtype, const Winograd *w, const Square *x)
+static Square transform(Matrix op, DType dtype, const Winograd *w, const Square *x)
 {
-    int count = op == OP_WINOGRAD_WEIGHT ? w->kernel : w->size;
-    int rows = op == OP_WINOGRAD_OUTPUT ? w->tile : w->size;
+    int count = op == WEIGHT ? w->kernel : w->size;
+    int rows = op == OUTPUT ? w->tile : w->size;
     Square half, y;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < rows; i++)
@@ -92,22 +94,20 @@ static Square transform(OpKind op, DType dtype, const Winograd *w, const Square 
                 Number line[WINOGRAD_MOST];
                 for (int k = 0; k < count; k++)
                     line[k] = pass ? half.at[j][k] : x->at[k][j];
-                const double *row = op == OP_WINOGRAD_INPUT    ? w->input[i]
-                                    : op == OP_WINOGRAD_WEIGHT ? w->weight[i]
-                                                               : w->output[i];
-                Number n = op == OP_WINOGRAD_OUTPUT ? by_pairs(dtype, row, i, line, count)
-                                                    : by_halves(dtype, row, line, count);
-                if (op == OP_WINOGRAD_WEIGHT)
+                const double *row = op == INPUT ? w->input[i] : op == WEIGHT ? w->weight[i] : w->output[i];
+                Number n =
+                    op == OUTPUT ? by_pairs(dtype, row, i, line, count) : by_halves(dtype, row, line, count);
+                if (op == WEIGHT)
                     n = scaled(dtype, w->scale[i], n);
                 *(pass ? &y.at[j][i] : &half.at[i][j]) = n;
             }
     return y;
 }
 
-static Winograd matrices(const Node *n)
+static Winograd matrices(int64_t tile, int64_t kernel)
 {
     Winograd w;
-    if (!winograd_matrices(n->attr[0].at[0], n->attr[0].at[1], &w))
+    if (!winograd_matrices(tile, kernel, &w))
         abort();
     return w;
 }
@@ -126,7 +126,7 @@ static void eval_input(const Winograd *w, const Tensor *x, Tensor *y)
                     s.at[a][b] =
                         x->at[((sample * x->extent[2] + c) * x->extent[3] + row) * x->extent[4] + column];
                 }
-            s = transform(OP_WINOGRAD_INPUT, y->dtype, w, &s);
+            s = transform(INPUT, y->dtype, w, &s);
             for (int i = 0; i < w->size; i++)
                 for (int j = 0; j < w->size; j++)
                     y->at[((i * w->size + j) * y->extent[2] + tile) * y->extent[3] + c] = s.at[i][j];
@@ -141,7 +141,7 @@ static void eval_weight(const Winograd *w, const Tensor *x, Tensor *y)
             for (int a = 0; a < w->kernel; a++)
                 for (int b = 0; b < w->kernel; b++)
                     s.at[a][b] = x->at[((o * x->extent[2] + c) * w->kernel + a) * w->kernel + b];
-            s = transform(OP_WINOGRAD_WEIGHT, y->dtype, w, &s);
+            s = transform(WEIGHT, y->dtype, w, &s);
             for (int i = 0; i < w->size; i++)
                 for (int j = 0; j < w->size; j++)
                     y->at[((i * w->size + j) * y->extent[2] + c) * y->extent[3] + o] = s.at[i][j];
@@ -157,7 +157,7 @@ static void eval_output(const Winograd *w, const Tensor *x, Tensor *y)
             for (int i = 0; i < w->size; i++)
                 for (int j = 0; j < w->size; j++)
                     s.at[i][j] = x->at[((i * w->size + j) * x->extent[2] + tile) * x->extent[3] + o];
-            s = transform(OP_WINOGRAD_OUTPUT, y->dtype, w, &s);
+            s = transform(OUTPUT, y->dtype, w, &s);
             int64_t sample = tile / (across * down);
             for (int a = 0; a < w->tile; a++)
                 for (int b = 0; b < w->tile; b++) {
@@ -169,14 +169,65 @@ static void eval_output(const Winograd *w, const Tensor *x, Tensor *y)
         }
 }
 
+/* w: of the exchanged sizes. */
+static void eval_result(const Winograd *w, const Tensor *dy, Tensor *y)
+{
+    int64_t across = dy->extent[4] / w->kernel, down = dy->extent[3] / w->kernel;
+    for (int64_t tile = 0; tile < y->extent[2]; tile++)
+        for (int64_t o = 0; o < y->extent[3]; o++) {
+            Square s;
+            int64_t sample = tile / (across * down);
+            for (int a = 0; a < w->kernel; a++)
+                for (int b = 0; b < w->kernel; b++) {
+                    int64_t row = tile / across % down * w->kernel + a,
+                            column = tile % across * w->kernel + b;
+                    s.at[a][b] =
+                        dy->at[((sample * dy->extent[2] + o) * dy->extent[3] + row) * dy->extent[4] + column];
+                }
+            s = transform(WEIGHT, y->dtype, w, &s);
+            for (int i = 0; i < w->size; i++)
+                for (int j = 0; j < w->size; j++)
+                    y->at[((i * w->size + j) * y->extent[2] + tile) * y->extent[3] + o] = s.at[i][j];
+        }
+}
+
+static void eval_weight_gradient(const Winograd *w, const Tensor *x, Tensor *y)
+{
+    for (int64_t c = 0; c < x->extent[2]; c++)
+        for (int64_t o = 0; o < x->extent[3]; o++) {
+            Square s;
+            for (int i = 0; i < w->size; i++)
+                for (int j = 0; j < w->size; j++)
+                    s.at[i][j] = x->at[((i * w->size + j) * x->extent[2] + c) * x->extent[3] + o];
+            s = transform(OUTPUT, y->dtype, w, &s);
+            for (int a = 0; a < w->tile; a++)
+                for (int b = 0; b < w->tile; b++)
+                    y->at[((o * x->extent[2] + c) * w->tile + a) * w->tile + b] = s.at[a][b];
+        }
+}
+
 void eval_winograd(const Node *n, const Tensor *x, Tensor *y)
 {
-    Winograd w = matrices(n);
-    if (n->op == OP_WINOGRAD_INPUT)
+    int64_t tile = n->attr[0].at[0], kernel = n->attr[0].at[1];
+    Winograd w = matrices(tile, kernel), exchanged = matrices(kernel, tile);
+    switch (n->op) {
+    case OP_WINOGRAD_INPUT:
         eval_input(&w, x, y);
-    else if (n->op == OP_WINOGRAD_WEIGHT)
+        break;
+    case OP_WINOGRAD_WEIGHT:
         eval_weight(&w, x, y);
-    else
+        break;
+    case OP_WINOGRAD_OUTPUT:
         eval_output(&w, x, y);
+        break;
+    case OP_WINOGRAD_RESULT:
+        eval_result(&exchanged, x, y);
+        break;
+    case OP_WINOGRAD_WEIGHT_GRADIENT:
+        eval_weight_gradient(&exchanged, x, y);
+        break;
+    default:
+        abort();
+    }
     y->depth = 2 * w.size;
 }

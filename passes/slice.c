@@ -1,0 +1,210 @@
+/* A prediction of many samples is made a few at a time, so that what one kernel leaves for the next is still in a near cache,
+   and takes less memory. That is possible where no sample sees another; how many at a time is a balance: activations that stay
+   near against weights that are fetched again for each slice. It changes no bit. */
+#include "ops.h"
+#include "passes.h"
+
+#include <string.h>
+
+/* ---- whether samples see each other ------------------------------------------------------------------------ */
+
+enum { MIXED = -2, NO_AXIS = -1 };
+
+/* The axis that counts samples, each with as many rows as at batch 1; MIXED if that is not clear. */
+static int growing_axis(const Type *type)
+{
+    int found = NO_AXIS;
+    for (int d = 0; d < type->rank; d++)
+        if (type->dim[d].power)
+            found = found == NO_AXIS && type->dim[d].power == 1 ? d : MIXED;
+    return found;
+}
+
+static bool ints_have(const Ints *ints, int64_t value)
+{
+    for (int i = 0; i < ints->count; i++)
+        if (ints->at[i] == value)
+            return true;
+    return false;
+}
+
+static bool same_size_before(const Type *a, int i, const Type *b, int j)
+{
+    Size left = size_of(1), right = size_of(1);
+    for (int d = 0; d < i; d++)
+        if (!size_multiply(left, a->dim[d], &left))
+            return false;
+    for (int d = 0; d < j; d++)
+        if (!size_multiply(right, b->dim[d], &right))
+            return false;
+    return size_equal(left, right);
+}
+
+/* Whether the samples of operand `k`, along its axis x, become those of the node, along y. */
+static bool keeps_samples(const Node *n, int k, int x, int y)
+{
+    const Type *in = &n->in[k]->type;
+    switch (n->op) {
+    case OP_RESHAPE:
+        return y >= 0 && same_size_before(in, x, &n->type, y);
+    case OP_BROADCAST:
+        return y == x + n->type.rank - in->rank;
+    case OP_TRANSPOSE:
+        return y >= 0 && n->attr[0].at[y] == x;
+    case OP_SLICE:
+        return y == x && n->attr[0].at[x] == 0 && n->attr[1].at[x] == 1 &&
+               size_equal(in->dim[x], n->type.dim[y]);
+    case OP_PAD:
+        return y == x && n->attr[0].at[x] == 0 && n->attr[1].at[x] == 0;
+    case OP_DILATE:
+        return y == x && n->attr[0].at[x] == 1;
+    case OP_REVERSE:
+    case OP_WINDOW:
+    case OP_FOLD:
+        return y == x && !ints_have(&n->attr[0], x);
+    case OP_CONCAT:
+        return y == x && n->attr[0].at[0] != x;
+    case OP_SHIFT:
+        return y == (k == 0 ? x : y) && n->attr[0].at[0] != x;
+    case OP_GATHER:
+        return k == 1 && y == x;
+    case OP_SUM:
+    case OP_REDUCE_MAX:
+    case OP_REDUCE_MIN:
+        return y >= 0 && !ints_have(&n->attr[0], x);
+    case OP_MATMUL:
+        return y == x && (x < in->rank - 2 || (k == 0 && x == in->rank - 2));
+    case OP_CONV:
+        return y == 0 && x == 0 && k == 0;
+    case OP_WINOGRAD_INPUT:
+        return x == 0 && y == 2;
+    case OP_WINOGRAD_OUTPUT:
+        return x == 2 && y == 0;
+    case OP_STEP:
+        return y == x - 1;
+    case OP_STACK:
+        return y == x + 1;
+    case OP_CARRY:
+    case OP_LAST:
+        return y == x;
+    default:
+        return op_info[n->op].class == OP_CLASS_MAP && y == x;
+    }
+}
+
+static bool sees_one_sample(const Node *n)
+{
+    int y = growing_axis(&n->type);
+    bool sees = y != MIXED && n->op != OP_RANDOM && (n->op != OP_IOTA || n->attr[0].at[0] != y) &&
+                !(n->op == OP_SIZE && n->attr[1].at[0] > 0);
+    for (int k = 0; k < op_info[n->op].inputs && sees; k++) {
+        int x = growing_axis(&n->in[k]->type);
+        sees = x != MIXED && (x == NO_AXIS || keeps_samples(n, k, x, y));
+    }
+    return sees;
+}
+
+/* Inputs and outputs are lists of samples, in memory too. */
+static bool lists_samples(const Compilation *c, int buffer, const Type *type)
+{
+    int axis = growing_axis(type);
+    return axis == NO_AXIS || (axis == 0 && c->program->buffer.at[buffer].axes[0] == 0);
+}
+
+static bool samples_are_apart(const Compilation *c)
+{
+    const Graph *g = c->model->phase[PHASE_PREDICT];
+    const NodePlace *place = c->place[PHASE_PREDICT];
+    for (int i = 0; i < g->node.count; i++) {
+        const Node *n = g->node.at[i];
+        if (!place[i].live)
+            continue;
+        if (n->op == OP_VARIABLE ? !lists_samples(c, c->buffer_of_variable[n->variable->id], &n->type)
+                                 : !sees_one_sample(n))
+            return false;
+    }
+    for (int i = 0; i < g->result.count; i++)
+        if (!lists_samples(c, c->program->phase[PHASE_PREDICT].result.at[i].buffer,
+                           &g->result.at[i].node->type))
+            return false;
+    return true;
+}
+
+/* ---- how many at a time ------------------------------------------------------------------------------------ */
+
+enum {
+    MOST_SAMPLES = 16,
+    CALL_BYTES = 8192, /* starting a kernel takes as long as fetching so many */
+    FLOPS_A_BYTE = 10, /* done while a byte is fetched from memory */
+    ROWS = 14,         /* of a tile of a product; fewer take as long */
+    NEAR_SHARE = 4,    /* bytes from a near cache count so much less, */
+    SHARED_SHARE = 2,  /* and those from the cache of all cores, */
+    SHARED_CACHE = 32  /* which is so many times the near one */
+};
+
+/* A buffer's bytes that grow with the batch, for one sample; and those that do not. */
+static void count_bytes(const Compilation *c, const Compute *compute, double *activations, double *weights)
+{
+    *activations = *weights = 0;
+    for (int i = 0; i < compute->buffer.count; i++) {
+        const Type *type = &c->program->buffer.at[compute->buffer.at[i].id].type;
+        double bytes = (double)type_bytes(type, 1);
+        *(growing_axis(type) == NO_AXIS ? weights : activations) += bytes;
+    }
+}
+
+/* Rows that a product has for a sample, if they grow with the batch; else enough. */
+static double rows_of(const Compute *compute)
+{
+    if (!compute->reduce || !compute->reduce->reduction->fma)
+        return ROWS;
+    for (int a = 0; a < compute->outputs; a++)
+        if (compute->axis.at[a].extent.power)
+            for (int b = a + 1; b < compute->outputs - 1; b++)
+                if (compute->axis.at[b].extent.count >= ROWS / 2)
+                    return ROWS; /* an image's rows */
+    for (int a = 0; a < compute->outputs; a++)
+        if (compute->axis.at[a].extent.power)
+            return (double)compute->axis.at[a].extent.count;
+    return ROWS;
+}
+
+/* How much less than a byte from memory one counts that lies among so many. */
+static double share_of(const Compilation *c, double bytes)
+{
+    double l2 = (double)c->target->l2_bytes;
+    return bytes < l2 ? NEAR_SHARE : bytes < SHARED_CACHE * l2 ? SHARED_SHARE : 1;
+}
+
+/* For one sample, in bytes from memory. */
+static double cost_of(const Compilation *c, const Compute *compute, int samples, double all_weights)
+{
+    double activations, weights, rows = rows_of(compute) * samples;
+    count_bytes(c, compute, &activations, &weights);
+    double flops = compute->flops / (double)c->model->batch;
+    double wasted = rows < ROWS ? ROWS / rows - 1 : 0;
+    return activations / share_of(c, activations * samples + weights) +
+           (CALL_BYTES + weights / share_of(c, all_weights)) / samples + flops / FLOPS_A_BYTE * wasted;
+}
+
+bool pass_slice(Compilation *c)
+{
+    const ProgramPhase *p = &c->program->phase[PHASE_PREDICT];
+    if (!p->count || !samples_are_apart(c))
+        return true;
+    double all_weights = 0, least = 0, activations, weights;
+    for (int i = p->first; i < p->first + p->count; i++) {
+        count_bytes(c, c->compute.at[i], &activations, &weights);
+        all_weights += weights;
+    }
+    for (int samples = 2 * MOST_SAMPLES; samples >= 1; samples /= 2) {
+        double cost = 0;
+        for (int i = p->first; i < p->first + p->count; i++)
+            cost += cost_of(c, c->compute.at[i], samples, all_weights);
+        if (least && cost >= least)
+            continue;
+        least = cost;
+        c->program->slice = samples > MOST_SAMPLES ? 0 : samples;
+    }
+    return true;
+}
