@@ -8,8 +8,8 @@
 #include <math.h>
 
 enum {
-    LARGE = 1 << 17,      /* bytes: less is not worth the kernels, */
-    VERY_LARGE = 1 << 22, /* or a contraction */
+    LARGE = 1 << 17,      /* bytes: less is not worth the kernels; */
+    VERY_LARGE = 1 << 22, /* nor, for a contraction or a copy of what is kept, less than these */
     MUCH_SMALLER = 8,     /* what is smaller by that is read as if it were nothing */
     MOST_SOURCES = 4,     /* that a chain reads, */
     MOST_COST = 64,       /* and what an element of it costs, in additions */
@@ -146,7 +146,8 @@ static void choose(Recomputer *r, const Node *n)
     double missing = 0;
     for (int k = 0; k < chain.sources; k++)
         missing += r->kept[chain.source[k]->id] ? 0 : bytes(r, chain.source[k]);
-    r->again[n->id] = !r->source[n->id] && missing < bytes(r, n);
+    bool same = chain.cost == 0 && bytes(r, n) < VERY_LARGE; /* a view: at most a small copy is kept */
+    r->again[n->id] = !r->source[n->id] && !same && missing < bytes(r, n);
     if (r->again[n->id]) {
         for (int k = 0; k < chain.sources; k++)
             r->kept[chain.source[k]->id] = true;
