@@ -8,14 +8,16 @@
 #include <math.h>
 
 enum {
-    LARGE = 1 << 17,     /* bytes: less is not worth the kernels */
-    MUCH_SMALLER = 8,    /* what is smaller by that is read as if it were nothing */
-    MOST_SOURCES = 4,    /* that a chain reads, */
-    MOST_COST = 64,      /* and what an element of it costs, in additions */
-    LITTLE_COST = 24,    /* of what may be made for each reader */
-    PRODUCTS_SHARE = 16, /* of a step's products are made twice, at most, */
-    SHARES_WON = 4,      /* for so many times that share of the forward pass's bytes */
-    TRANSFORM_COST = 24  /* of Winograd's */
+    LARGE = 1 << 17,      /* bytes: less is not worth the kernels; */
+    VERY_LARGE = 1 << 22, /* nor, for a contraction or a copy of what is kept, less than these */
+    MUCH_SMALLER = 8,     /* what is smaller by that is read as if it were nothing */
+    MOST_SOURCES = 4,     /* that a chain reads, */
+    MOST_COST = 64,       /* and what an element of it costs, in additions */
+    LITTLE_COST = 24,     /* of what may be made for each reader */
+    MOST_PRODUCTS = 160,  /* of an element of a contraction that is made twice; */
+    PRODUCTS_SHARE = 12,  /* of a step's products are made twice, at most, */
+    SHARES_WON = 2,       /* for so many times that share of the forward pass's bytes */
+    TRANSFORM_COST = 24   /* of Winograd's */
 };
 
 /* How a forward node can be made again. */
@@ -123,8 +125,8 @@ static void choose_contractions(Recomputer *r)
     for (int i = 0; i <= r->loss; i++) {
         const Node *n = r->old->node.at[i];
         double more = products(r, n);
-        if (!more || more > left || r->loop[i] || bytes(r, n) < LARGE ||
-            bytes(r, n) / all_bytes < SHARES_WON * more / all_products)
+        if (!more || more > left || more > MOST_PRODUCTS * node_elements(r->old->model, n) || r->loop[i] ||
+            bytes(r, n) < VERY_LARGE || bytes(r, n) / all_bytes < SHARES_WON * more / all_products)
             continue;
         r->twice[i] = true;
         left -= more;
@@ -144,7 +146,8 @@ static void choose(Recomputer *r, const Node *n)
     double missing = 0;
     for (int k = 0; k < chain.sources; k++)
         missing += r->kept[chain.source[k]->id] ? 0 : bytes(r, chain.source[k]);
-    r->again[n->id] = !r->source[n->id] && missing < bytes(r, n);
+    bool same = chain.cost == 0 && bytes(r, n) < VERY_LARGE; /* a view: at most a small copy is kept */
+    r->again[n->id] = !r->source[n->id] && !same && missing < bytes(r, n);
     if (r->again[n->id]) {
         for (int k = 0; k < chain.sources; k++)
             r->kept[chain.source[k]->id] = true;

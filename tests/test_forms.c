@@ -64,7 +64,7 @@ START_TEST(work_does_not_grow_with_depth)
         const char *path, *shallow, *deep;
         int more; /* kernels, at least */
     } net[] = {
-        {NETC_SOURCE "/examples/resnet.net", "n=9", "n=18", 1000},
+        {NETC_SOURCE "/examples/resnet.net", "n=12", "n=18", 1000},
         {NETC_SOURCE "/examples/gpt.net", "depth=4", "depth=8", 500},
         {NULL, "depth=4", "depth=8", 140},
     };
