@@ -107,8 +107,10 @@ static bool parse_phase(const Parser *parser, const char *value)
         row[i] = (NamedRow){measure_phase_name[i], ""};
     row[MEASURE_PHASES] = (NamedRow){"all", ""};
     int found = find_row(parser, "phase to tune", value, row, MEASURE_PHASES + 1);
+    if (found < 0)
+        return false;
     parser->options->phases = found < MEASURE_PHASES ? 1u << found : MEASURE_ALL;
-    return found >= 0;
+    return true;
 }
 
 static bool parse_define(const Parser *parser, const char *value)
