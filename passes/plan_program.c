@@ -55,6 +55,11 @@ static void find_lives(Program *p)
         for (int r = 0; r < p->phase[q].result.count; r++)
             p->buffer.at[p->phase[q].result.at[r].buffer].last = p->phase[q].first + p->phase[q].count - 1;
     const ProgramPhase *predict = &p->phase[PHASE_PREDICT];
+    for (int r = 0; p->slice && r < predict->result.count;
+         r++) { /* the next slice leaves alone what the last one gave */
+        Buffer *b = &p->buffer.at[predict->result.at[r].buffer];
+        b->first = b->kind == BUFFER_RESULT ? predict->first : b->first;
+    }
     for (int i = 0; i < p->buffer.count; i++) {
         Buffer *b = &p->buffer.at[i];
         if (b->kind == BUFFER_VARIABLE) {
