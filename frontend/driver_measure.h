@@ -19,6 +19,7 @@ Measure *measure_start(const char *descriptor, const NetcEngine *engine, unsigne
                        int threads, char why[1000], int *status);
 void measure_stop(Measure *measure);
 
+double measure_clock(void);                      /* seconds; only goes forward */
 unsigned measure_phases(const Measure *measure); /* those that there are */
 int64_t measure_batch(const Measure *measure);
 int measure_threads(const Measure *measure);

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -63,13 +62,6 @@ typedef struct Tuner {
     LIST(void *) state; /* of the engine, to be stopped */
     Arena *own;         /* of the program with its usual schedules */
 } Tuner;
-
-static double seconds_passed(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void tuner_call(void *context, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,
                        int64_t end)
@@ -154,7 +146,7 @@ static void halve(Tuner *t, double until)
             left = t->subject[k].variant.count > left ? t->subject[k].variant.count : left;
         for (int run = 0; run < ROUND_RUNS; run++)
             for (int place = -1; place < left; place++) {
-                if (seconds_passed() > until)
+                if (measure_clock() > until)
                     return;
                 run_place(t, place);
             }
@@ -262,8 +254,8 @@ static bool run_stage(Tuner *t, TuneStage stage, double until)
                                       measure_batch(t->measure), &s->best->schedule, stage, MOST_VARIANTS);
         most = list[k].at.count > most ? list[k].at.count : most;
     }
-    double now = seconds_passed(), compile_until = now + compile_share * (until - now);
-    for (int number = 0; number < most && seconds_passed() < compile_until; number++)
+    double now = measure_clock(), compile_until = now + compile_share * (until - now);
+    for (int number = 0; number < most && measure_clock() < compile_until; number++)
         if (!add_variants(t, list, number))
             return false;
     halve(t, until);
@@ -313,7 +305,7 @@ static bool start(Tuner *t, int *status)
 static void choose_subjects(Tuner *t)
 {
     double all = 0;
-    for (int run = 0; run < FIRST_RUNS && (run == 0 || seconds_passed() < t->deadline); run++)
+    for (int run = 0; run < FIRST_RUNS && (run == 0 || measure_clock() < t->deadline); run++)
         run_place(t, -1);
     for (int k = 0; k < t->kernels.at.count; k++)
         all += typical(t->subject[k].usual);
@@ -330,7 +322,7 @@ static void confirm(Tuner *t)
         if (s->best != s->usual)
             list_add(t->arena, &s->variant, s->usual);
     }
-    for (int run = 0; run < LAST_RUNS && (run < ROUND_RUNS || seconds_passed() < t->deadline); run++) {
+    for (int run = 0; run < LAST_RUNS && (run < ROUND_RUNS || measure_clock() < t->deadline); run++) {
         run_place(t, -1);
         run_place(t, 0);
     }
@@ -434,7 +426,7 @@ static int tune(Tuner *t, TuneFile *file, const char *output)
     }
     choose_subjects(t);
     for (int i = 0; i < STAGES; i++) {
-        double now = seconds_passed(), until = now + (t->deadline - now) * 0.9 / (STAGES - i);
+        double now = measure_clock(), until = now + (t->deadline - now) * 0.9 / (STAGES - i);
         if (!run_stage(t, stage_order[i], until))
             return STATUS_INTERNAL;
     }
@@ -475,7 +467,7 @@ int driver_tune(Driver *driver)
         return STATUS_INPUT;
     Tuner t = {.driver = driver, .arena = driver->arena, .engine = engine_find("llvm")};
     assert(t.engine && t.engine->compiled);
-    t.deadline = seconds_passed() + (options->seconds ? options->seconds : DEFAULT_SECONDS);
+    t.deadline = measure_clock() + (options->seconds ? options->seconds : DEFAULT_SECONDS);
     int status = tune(&t, &file, output);
     if (t.measure)
         measure_stop(t.measure);

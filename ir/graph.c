@@ -104,6 +104,22 @@ static uint64_t node_hash(const Node *n)
     return mix(hash, n->variable ? (uint64_t)n->variable->id + 1 : 0);
 }
 
+bool ints_have(const Ints *ints, int64_t value)
+{
+    for (int i = 0; i < ints->count; i++)
+        if (ints->at[i] == value)
+            return true;
+    return false;
+}
+
+bool ints_are_all(const Ints *ints, int64_t value)
+{
+    for (int i = 0; i < ints->count; i++)
+        if (ints->at[i] != value)
+            return false;
+    return true;
+}
+
 static bool ints_equal(const Ints *a, const Ints *b)
 {
     return a->count == b->count && !memcmp(a->at, b->at, (size_t)a->count * sizeof a->at[0]);

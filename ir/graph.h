@@ -34,6 +34,9 @@ typedef struct Ints { /* a list of integers, at most MAX_RANK */
     int64_t at[MAX_RANK];
 } Ints;
 
+bool ints_have(const Ints *ints, int64_t value);
+bool ints_are_all(const Ints *ints, int64_t value);
+
 typedef struct Node Node;
 typedef struct Graph Graph;
 typedef struct Variable Variable;

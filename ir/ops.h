@@ -51,6 +51,9 @@ Expr *step_index(Definer *d, const Node *node);
 Expr *reduce_axis(Definer *d, Size extent);
 void reduction_add(Reduction *reduction, const Expr *index);
 
+/* How many places of the input a kernel of that many elements covers; saturating, for attributes may be anything. */
+int64_t conv_reach(int64_t kernel, int64_t dilation);
+
 /* The contraction's sum of a·b over axes (expressions of reduce_axis), in that order, by fma; axes[0] is cut into shards
    if it grows with the batch. */
 enum { MAX_SHARDS = 8, SHARD_TERMS = 128 };
@@ -63,7 +66,8 @@ typedef struct ContractAxes {
 } ContractAxes;
 void contract_axes(Definer *d, ContractAxes *axes);
 
-/* Every function that a row of ops.def names. no_gradient does nothing: no gradient flows. */
+/* Every function that a row of ops.def names. no_gradient and no_derivative do nothing; the latter is no zero, but refused
+   where it is asked for. */
 #define OP(kind, name, inputs, class, attrs, infer_, define_, gradient_)                                     \
     bool infer_(const Node *node, Type *type);                                                               \
     Expr *define_(Definer *d, const Node *node, Expr *const *at);                                            \

@@ -86,7 +86,7 @@ static int64_t span(int64_t steps, int64_t stride)
     return __builtin_mul_overflow(steps, stride, &last) || last > MAX_DIM ? MAX_DIM + 1 : last + 1;
 }
 
-static int64_t reach(int64_t kernel, int64_t dilation) { return span(kernel - 1, dilation); }
+int64_t conv_reach(int64_t kernel, int64_t dilation) { return span(kernel - 1, dilation); }
 
 bool infer_conv(const Node *node, Type *type)
 {
@@ -102,7 +102,7 @@ bool infer_conv(const Node *node, Type *type)
     type->dim[2] = w->dim[1];
     for (int i = 0; i < 2; i++) {
         int64_t size = x->dim[AXIS_H + i].count,
-                kernel = reach(w->dim[AXIS_H + i].count, node->attr[1].at[i]);
+                kernel = conv_reach(w->dim[AXIS_H + i].count, node->attr[1].at[i]);
         if (x->dim[AXIS_H + i].power || w->dim[AXIS_H + i].power || kernel > size)
             return refuse("conv: kernel %lld is larger than the input, %s",
                           (long long)w->dim[AXIS_H + i].count, shape_text(x));
@@ -138,7 +138,7 @@ static Node *turned_convolution(Graph *g, Node *dy, Node *w, const int64_t *size
 {
     Ints low = {5, {0}}, high = {5, {0}};
     for (int i = 0; i < 2; i++) {
-        low.at[AXIS_H + i] = reach(w->type.dim[AXIS_H + i].count, dilation.at[i]) - 1;
+        low.at[AXIS_H + i] = conv_reach(w->type.dim[AXIS_H + i].count, dilation.at[i]) - 1;
         high.at[AXIS_H + i] = size[i] - dy->type.dim[AXIS_H + i].count;
     }
     Node *border = graph_add(g, (Node){.op = OP_PAD, .in = {dy}, .attr = {low, high}});
@@ -228,7 +228,7 @@ bool infer_conv_weight_gradient(const Node *node, Type *type)
         {x->dim[1], dy->dim[2], x->dim[2], size_of(node->attr[2].at[0]), size_of(node->attr[2].at[1])}};
     for (int i = 0; i < 2; i++) {
         int64_t rows = span(dy->dim[AXIS_H + i].count - 1, node->attr[0].at[i]) - 1 +
-                       reach(node->attr[2].at[i], node->attr[1].at[i]);
+                       conv_reach(node->attr[2].at[i], node->attr[1].at[i]);
         if (x->dim[AXIS_H + i].power || dy->dim[AXIS_H + i].power || rows > x->dim[AXIS_H + i].count)
             return refuse("conv_weight_gradient: %s is too small for %s", shape_text(x), shape_text(dy));
     }

@@ -3,13 +3,7 @@
 
 #include <string.h>
 
-static bool is_reduced(const Node *node, int axis)
-{
-    for (int i = 0; i < node->attr[0].count; i++)
-        if (node->attr[0].at[i] == axis)
-            return true;
-    return false;
-}
+static bool is_reduced(const Node *node, int axis) { return ints_have(&node->attr[0], axis); }
 
 bool infer_reduce(const Node *node, Type *type)
 {

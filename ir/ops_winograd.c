@@ -123,18 +123,17 @@ static Size tiles_along(Size size, const Winograd *w)
     return size_of((size.count + w->tile - 1) / w->tile);
 }
 
-/* The columns of a tile of an image [n, 1, c, h, w]. */
-static void read_tile(Definer *d, const Node *image, Expr *sample, Expr *channel, Expr *const corner[2],
-                      int size, Column *tile)
+/* The columns of a square in the last two axes of a tensor of rank 5, from `corner` on. */
+static void read_square(Definer *d, const Node *from, Expr *const lead[3], Expr *const corner[2], int size,
+                        Column *square)
 {
-    Expr *zero = expr_int(d->pool, DTYPE_I64, 0);
     for (int b = 0; b < size; b++) {
-        tile[b].count = size;
+        square[b].count = size;
         for (int a = 0; a < size; a++) {
             Expr *y = expr_add(d->pool, corner[0], expr_int(d->pool, DTYPE_I64, a));
             Expr *x = expr_add(d->pool, corner[1], expr_int(d->pool, DTYPE_I64, b));
-            Expr *const index[] = {sample, zero, channel, y, x};
-            tile[b].at[a] = d->read(d, image, index);
+            Expr *const index[] = {lead[0], lead[1], lead[2], y, x};
+            square[b].at[a] = d->read(d, from, index);
         }
     }
 }
@@ -152,43 +151,63 @@ static void read_products(Definer *d, const Node *products, Expr *row, Expr *col
     }
 }
 
-/* ---- the input ------------------------------------------------------------------------------------------ */
+/* ---- tiles of images ------------------------------------------------------------------------------------ */
 
-/* x [n, 1, c, h, w], h and w of whole tiles and their border → [a, a, n·tiles, c] */
-bool infer_winograd_input(const Node *node, Type *type)
+/* Squares of an image, `stride` from each other. */
+typedef struct Tiles {
+    int size, stride;
+    int64_t down, across; /* of a sample */
+} Tiles;
+
+/* An image [n, 1, c, h, w], h and w of whole tiles → [a, a, n·tiles, c] */
+static bool infer_tiles(const Node *node, const Winograd *w, Tiles *t, Type *type)
 {
     const Type *x = &node->in[0]->type;
-    Winograd w;
-    if (!take_matrices(node, &w))
-        return false;
+    const char *name = op_info[node->op].name;
     if (x->rank != 5 || !dtype_is_float(x->dtype) || !size_is_one(x->dim[1]) || x->dim[AXIS_H].power ||
         x->dim[AXIS_W].power)
-        return refuse("winograd_input: %s is not [n, 1, c, h, w] of floats", shape_text(x));
+        return refuse("%s: %s is not [n, 1, c, h, w] of floats", name, shape_text(x));
+    int64_t high = x->dim[AXIS_H].count - t->size + t->stride,
+            wide = x->dim[AXIS_W].count - t->size + t->stride;
+    t->down = high / t->stride;
+    t->across = wide / t->stride;
     Size tiles = x->dim[0];
-    for (int d = AXIS_H; d <= AXIS_W; d++) {
-        int64_t outputs = x->dim[d].count - w.kernel + 1;
-        if (outputs < 1 || outputs % w.tile || !size_multiply(tiles, size_of(outputs / w.tile), &tiles))
-            return refuse("winograd_input: %s does not hold whole tiles of %d", shape_text(x), w.tile);
-    }
-    *type = (Type){x->dtype, 4, {size_of(w.size), size_of(w.size), tiles, x->dim[2]}};
+    if (high < t->stride || wide < t->stride || high % t->stride || wide % t->stride ||
+        !size_multiply(tiles, size_of(t->down), &tiles) || !size_multiply(tiles, size_of(t->across), &tiles))
+        return refuse("%s: %s does not hold whole tiles of %d", name, shape_text(x), w->tile);
+    *type = (Type){x->dtype, 4, {size_of(w->size), size_of(w->size), tiles, x->dim[2]}};
     return true;
+}
+
+static Expr *define_tiles(Definer *d, const Node *node, const Winograd *w, Tiles t, RowTimes *row,
+                          Expr *const *at)
+{
+    Exprs *pool = d->pool;
+    Type type;
+    infer_tiles(node, w, &t, &type); /* holds for every node */
+    Expr *stride = expr_int(pool, DTYPE_I64, t.stride);
+    Expr *across = expr_int(pool, DTYPE_I64, t.across), *down = expr_int(pool, DTYPE_I64, t.down);
+    Expr *line = expr_div(pool, at[2], across);
+    Expr *const lead[] = {expr_div(pool, line, down), expr_int(pool, DTYPE_I64, 0), at[3]};
+    Expr *const corner[] = {expr_mul(pool, expr_mod(pool, line, down), stride),
+                            expr_mul(pool, expr_mod(pool, at[2], across), stride)};
+    Column tile[WINOGRAD_MOST];
+    read_square(d, node->in[0], lead, corner, t.size, tile);
+    return transform(pool, w, row, w->size, tile, t.size, at[0], at[1]);
+}
+
+/* x with the border that its last tiles reach over. */
+bool infer_winograd_input(const Node *node, Type *type)
+{
+    Winograd w;
+    return take_matrices(node, &w) && infer_tiles(node, &w, &(Tiles){w.size, w.tile, 0, 0}, type);
 }
 
 Expr *define_winograd_input(Definer *d, const Node *node, Expr *const *at)
 {
-    Exprs *pool = d->pool;
     Winograd w;
     winograd_matrices(node->attr[0].at[0], node->attr[0].at[1], &w);
-    const Type *x = &node->in[0]->type;
-    Expr *m = expr_int(pool, DTYPE_I64, w.tile);
-    Expr *across = expr_int(pool, DTYPE_I64, (x->dim[AXIS_W].count - w.kernel + 1) / w.tile);
-    Expr *down = expr_int(pool, DTYPE_I64, (x->dim[AXIS_H].count - w.kernel + 1) / w.tile);
-    Expr *row = expr_div(pool, at[2], across);
-    Expr *corner[] = {expr_mul(pool, expr_mod(pool, row, down), m),
-                      expr_mul(pool, expr_mod(pool, at[2], across), m)};
-    Column tile[WINOGRAD_MOST];
-    read_tile(d, node->in[0], expr_div(pool, row, down), at[3], corner, w.size, tile);
-    return transform(pool, &w, input_row, w.size, tile, w.size, at[0], at[1]);
+    return define_tiles(d, node, &w, (Tiles){w.size, w.tile, 0, 0}, input_row, at);
 }
 
 /* ---- the weights ---------------------------------------------------------------------------------------- */
@@ -214,15 +233,10 @@ Expr *define_winograd_weight(Definer *d, const Node *node, Expr *const *at)
     Exprs *pool = d->pool;
     Winograd w;
     winograd_matrices(node->attr[0].at[0], node->attr[0].at[1], &w);
+    Expr *zero = expr_int(pool, DTYPE_I64, 0);
+    Expr *const lead[] = {zero, at[3], at[2]}, *const corner[] = {zero, zero};
     Column kernel[WINOGRAD_MOST];
-    for (int b = 0; b < w.kernel; b++) {
-        kernel[b].count = w.kernel;
-        for (int a = 0; a < w.kernel; a++) {
-            Expr *const index[] = {expr_int(pool, DTYPE_I64, 0), at[3], at[2], expr_int(pool, DTYPE_I64, a),
-                                   expr_int(pool, DTYPE_I64, b)};
-            kernel[b].at[a] = d->read(d, node->in[0], index);
-        }
-    }
+    read_square(d, node->in[0], lead, corner, w.kernel, kernel);
     return transform(pool, &w, weight_row, w.size, kernel, w.kernel, at[0], at[1]);
 }
 
@@ -271,39 +285,18 @@ static void exchanged_matrices(const Node *node, Winograd *w)
     winograd_matrices(node->attr[0].at[1], node->attr[0].at[0], w);
 }
 
-/* dy [n, 1, o, h, w], of whole tiles → [a, a, n·tiles, o] */
+/* dy, in tiles that do not overlap */
 bool infer_winograd_result(const Node *node, Type *type)
 {
-    const Type *dy = &node->in[0]->type;
     Winograd w;
-    if (!take_matrices(node, &w))
-        return false;
-    if (dy->rank != 5 || !dtype_is_float(dy->dtype) || !size_is_one(dy->dim[1]) || dy->dim[AXIS_H].power ||
-        dy->dim[AXIS_W].power)
-        return refuse("winograd_result: %s is not [n, 1, o, h, w] of floats", shape_text(dy));
-    Size tiles = dy->dim[0];
-    for (int d = AXIS_H; d <= AXIS_W; d++)
-        if (dy->dim[d].count % w.tile || !size_multiply(tiles, tiles_along(dy->dim[d], &w), &tiles))
-            return refuse("winograd_result: %s does not hold whole tiles of %d", shape_text(dy), w.tile);
-    *type = (Type){dy->dtype, 4, {size_of(w.size), size_of(w.size), tiles, dy->dim[AXIS_O]}};
-    return true;
+    return take_matrices(node, &w) && infer_tiles(node, &w, &(Tiles){w.tile, w.tile, 0, 0}, type);
 }
 
 Expr *define_winograd_result(Definer *d, const Node *node, Expr *const *at)
 {
-    Exprs *pool = d->pool;
     Winograd w;
     exchanged_matrices(node, &w);
-    const Type *dy = &node->in[0]->type;
-    Expr *side = expr_int(pool, DTYPE_I64, w.kernel);
-    Expr *across = expr_int(pool, DTYPE_I64, dy->dim[AXIS_W].count / w.kernel);
-    Expr *down = expr_int(pool, DTYPE_I64, dy->dim[AXIS_H].count / w.kernel);
-    Expr *row = expr_div(pool, at[2], across);
-    Expr *corner[] = {expr_mul(pool, expr_mod(pool, row, down), side),
-                      expr_mul(pool, expr_mod(pool, at[2], across), side)};
-    Column tile[WINOGRAD_MOST];
-    read_tile(d, node->in[0], expr_div(pool, row, down), at[3], corner, w.kernel, tile);
-    return transform(pool, &w, weight_row, w.size, tile, w.kernel, at[0], at[1]);
+    return define_tiles(d, node, &w, (Tiles){w.kernel, w.kernel, 0, 0}, weight_row, at);
 }
 
 /* [a, a, c, o] → dw [1, o, c, r, r] */

@@ -218,6 +218,9 @@ static const char *result_place_fault(const Program *program, int phase, int pla
                             result->name, b->name);
     if (b->kind == BUFFER_RESULT && !written[result->buffer])
         return arena_printf(arena, "phase %s: result '%s' is never written", phase_name[phase], result->name);
+    if (phase == PHASE_PREDICT && program->slice && b->first > p->first)
+        return arena_printf(arena, "phase %s: result '%s' does not live through all slices",
+                            phase_name[phase], result->name);
     if (p->count && b->last < p->first + p->count - 1)
         return arena_printf(arena, "phase %s: result '%s' is gone after call %d", phase_name[phase],
                             result->name, b->last);

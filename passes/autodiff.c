@@ -49,6 +49,15 @@ void backward_add(Graph *graph, Backward *b, const Node *to, Node *adjoint)
     *sum = *sum ? graph_binary(graph, OP_ADD, *sum, adjoint) : adjoint;
 }
 
+void backward_rule(Graph *graph, Backward *b, Node *node, Node *dy, Node **dx)
+{
+    if (op_rule[node->op].gradient == no_derivative) {
+        b->without = op_info[node->op].name;
+        b->span = node->span;
+    }
+    op_rule[node->op].gradient(graph, node, dy, dx);
+}
+
 /* Whether n is the first of what leaves its loop: behind it the walk backwards has all of the loop's adjoints. */
 static bool leaves_first(const Graph *graph, const Node *n)
 {
@@ -76,7 +85,7 @@ static void walk_back(Rewrite *r, Backward *b)
             continue;
         graph->scope = n->name;
         graph->span = n->span;
-        op_rule[n->op].gradient(graph, n, b->adjoint[i], dx);
+        backward_rule(graph, b, n, b->adjoint[i], dx);
         for (int j = 0; j < op_info[n->op].inputs; j++) {
             if (!dx[j] || !dependent[n->in[j]->id])
                 continue;
@@ -108,8 +117,14 @@ static const Node *first_loss(const Graph *graph)
 bool pass_autodiff(Compilation *c)
 {
     for (int p = 0; p < PHASE_COUNT; p++)
-        for (Backward b; (b = (Backward){.loss = first_loss(c->model->phase[p])}).loss;)
+        for (Backward b; (b = (Backward){.loss = first_loss(c->model->phase[p])}).loss;) {
             graph_replace(c->model, p,
                           backward_loop_keep(graph_rewrite(c->model->phase[p], false, make, &b), &b));
+            if (b.without) {
+                diag_report(c->diag, DIAG_ERROR, b.span, "%s has no derivative: it is made after the gradients",
+                            b.without);
+                return false;
+            }
+        }
     return true;
 }

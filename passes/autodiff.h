@@ -18,7 +18,12 @@ typedef struct Backward {
     const int *loop;       /* by id: the loop it is in; 0: none */
     Node **next;           /* by id, of a loop's state: its next value */
     LIST(Again) again;
+    const char *without; /* an op without a derivative through which one must flow, at */
+    Span span;
 } Backward;
+
+/* The op's rule: dx of a node whose adjoint is dy. */
+void backward_rule(Graph *graph, Backward *b, Node *node, Node *dy, Node **dx);
 
 void backward_add(Graph *graph, Backward *b, const Node *to, Node *adjoint);
 

@@ -170,7 +170,7 @@ static void walk(Reverse *r, Node **state)
         g->span = n->span;
         if (n->op == OP_STEP)
             continue;
-        op_rule[n->op].gradient(g, mirror(r, n), adjoint, dx);
+        backward_rule(g, r->b, mirror(r, n), adjoint, dx);
         for (int j = 0; j < op_info[n->op].inputs; j++)
             if (dx[j])
                 give(r, n->in[j], dx[j]);

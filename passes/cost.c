@@ -17,6 +17,7 @@ double node_cost(const Node *node)
     case OP_SIN:
     case OP_COS:
     case OP_POW:
+    case OP_WINOGRAD_INPUT:
         return 24;
     case OP_RANDOM:
         return 60;

@@ -1,6 +1,7 @@
 /* What a prediction computes from parameters alone is computed once, by the phase `prepare`: weights as the kernels want them,
    what is left of a norm. A node is moved if somebody needs it who is not moved, and it is not much larger than the parameters
    that it is made of; views stay where they are read, for they cost nothing. */
+#include "cost.h"
 #include "passes.h"
 #include "rewrite.h"
 
@@ -18,12 +19,6 @@ typedef struct Preparer {
     bool *moved, *below; /* by id: it is moved; it is computed for what is moved */
     Variable **variable; /* by id: that stands for it */
 } Preparer;
-
-static double elements_of(const Node *n)
-{
-    Size size;
-    return type_elements(&n->type, &size) ? (double)size.count : 0;
-}
 
 static bool grows(const Node *n)
 {
@@ -50,7 +45,7 @@ static void find_constants(Preparer *p)
     for (int i = 0; i < p->predict->node.count; i++) {
         const Node *n = p->predict->node.at[i];
         p->constant[i] = is_constant(p, n);
-        p->source[i] = p->constant[i] && n->op == OP_VARIABLE ? elements_of(n) : 0;
+        p->source[i] = p->constant[i] && n->op == OP_VARIABLE ? node_elements(p->predict->model, n) : 0;
         for (int k = 0; k < op_info[n->op].inputs; k++)
             p->source[i] += p->source[n->in[k]->id];
     }
@@ -60,14 +55,15 @@ static bool is_worth_moving(const Preparer *p, const Node *n)
 {
     OpClass class = op_info[n->op].class;
     return class != OP_CLASS_LEAF && class != OP_CLASS_VIEW && p->source[n->id] > 0 &&
-           elements_of(n) <= MOST_GROWTH * p->source[n->id];
+           node_elements(p->predict->model, n) <= MOST_GROWTH * p->source[n->id];
 }
 
 /* Large weights, of which a product reads narrow columns: a copy that lies in panels of them is read in one stream. */
 static bool is_better_in_panels(const Preparer *p, const Node *n)
 {
     const Node *w = n->in[1];
-    if ((n->op != OP_CONV && n->op != OP_MATMUL) || !p->constant[w->id] || elements_of(w) < LARGE)
+    if ((n->op != OP_CONV && n->op != OP_MATMUL) || !p->constant[w->id] ||
+        node_elements(p->predict->model, w) < LARGE)
         return false;
     Size width = n->op == OP_CONV ? w->type.dim[1] : w->type.dim[w->type.rank - 1];
     return (n->op == OP_MATMUL || size_is_one(w->type.dim[0])) && width.count % PANEL == 0 &&
@@ -89,7 +85,8 @@ static bool choose(Preparer *p, Arena *arena)
         const Node *n = g->node.at[i];
         if (!live[i])
             continue;
-        p->moved[i] |= needed[i] && !result[i] && p->constant[i] && is_worth_moving(p, n);
+        p->moved[i] |= needed[i] && p->constant[i] && is_worth_moving(p, n);
+        p->moved[i] &= !result[i]; /* people read it, in the order that they know */
         p->below[i] |= p->moved[i];
         any |= p->moved[i];
         if (needed[i] && !p->moved[i] && is_better_in_panels(p, n))

@@ -16,8 +16,7 @@ enum {
     LITTLE_COST = 24,     /* of what may be made for each reader */
     MOST_PRODUCTS = 160,  /* of an element of a contraction that is made twice; */
     PRODUCTS_SHARE = 12,  /* of a step's products are made twice, at most, */
-    SHARES_WON = 2,       /* for so many times that share of the forward pass's bytes */
-    TRANSFORM_COST = 24   /* of Winograd's */
+    SHARES_WON = 2        /* for so many times that share of the forward pass's bytes */
 };
 
 /* How a forward node can be made again. */
@@ -78,7 +77,7 @@ static bool make_chain(const Recomputer *r, const Node *n, Chain *chain)
 {
     if (!is_cheap(r, n))
         return false;
-    chain->cost = n->op == OP_WINOGRAD_INPUT ? TRANSFORM_COST : node_cost(n);
+    chain->cost = node_cost(n);
     for (int i = 0; i < op_info[n->op].inputs; i++) {
         const Chain *in = &r->chain[n->in[i]->id];
         chain->cost += in->cost * fmin(1, bytes(r, n->in[i]) / bytes(r, n));

@@ -95,14 +95,6 @@ static Node *simplify_map(Rewrite *r, Node n)
 
 /* ---- views --------------------------------------------------------------------------------------------- */
 
-static bool all_equal(const Ints *ints, int64_t value)
-{
-    for (int i = 0; i < ints->count; i++)
-        if (ints->at[i] != value)
-            return false;
-    return true;
-}
-
 static Node *simplify_transpose(Rewrite *r, Node n)
 {
     if (n.in[0]->op == OP_TRANSPOSE) {
@@ -120,7 +112,7 @@ static Node *simplify_transpose(Rewrite *r, Node n)
 static Node *simplify_view(Rewrite *r, Node n)
 {
     double value;
-    bool no_border = n.op == OP_PAD && all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 0);
+    bool no_border = n.op == OP_PAD && ints_are_all(&n.attr[0], 0) && ints_are_all(&n.attr[1], 0);
     switch (n.op) {
     case OP_RESHAPE:
         while (n.in[0]->op == OP_RESHAPE)
@@ -135,7 +127,7 @@ static Node *simplify_view(Rewrite *r, Node n)
     case OP_PAD:
         return no_border ? n.in[0] : add(r, n);
     case OP_SLICE: {
-        if (all_equal(&n.attr[0], 0) && all_equal(&n.attr[1], 1) && type_equal(&n.in[0]->type, &n.type))
+        if (ints_are_all(&n.attr[0], 0) && ints_are_all(&n.attr[1], 1) && type_equal(&n.in[0]->type, &n.type))
             return n.in[0];
         Node *smaller = simplify_slice_of_convolution(r->graph, &n);
         return smaller ? smaller : add(r, n);
@@ -143,7 +135,7 @@ static Node *simplify_view(Rewrite *r, Node n)
     case OP_STEP:
         return is_splat(n.in[0], &value) ? graph_const(r->graph, n.type, value) : add(r, n);
     case OP_DILATE:
-        return all_equal(&n.attr[0], 1) ? n.in[0] : add(r, n);
+        return ints_are_all(&n.attr[0], 1) ? n.in[0] : add(r, n);
     case OP_REVERSE:
         return n.attr[0].count == 0 ? n.in[0] : add(r, n);
     default:

@@ -1,12 +1,9 @@
 /* A slice of a convolution's result, as the gradient of a padded input is: only that is computed. */
 #include "simplify.h"
 
-enum { AXIS_H = 3, AXIS_W = 4 };
+#include "ops.h"
 
-static int64_t reach(const Node *conv, int i)
-{
-    return (conv->in[1]->type.dim[AXIS_H + i].count - 1) * conv->attr[1].at[i] + 1;
-}
+enum { AXIS_H = 3, AXIS_W = 4 };
 
 /* All but the last two axes are whole, and the steps are 1. */
 static bool is_window_of_images(const Node *slice)
@@ -51,7 +48,8 @@ Node *simplify_slice_of_convolution(Graph *g, const Node *slice)
     int64_t begin[2], extent[2];
     for (int i = 0; i < 2; i++) {
         begin[i] = slice->attr[0].at[rank - 2 + i] * conv->attr[0].at[i];
-        extent[i] = (slice->type.dim[rank - 2 + i].count - 1) * conv->attr[0].at[i] + reach(conv, i);
+        extent[i] = (slice->type.dim[rank - 2 + i].count - 1) * conv->attr[0].at[i] +
+                    conv_reach(conv->in[1]->type.dim[AXIS_H + i].count, conv->attr[1].at[i]);
     }
     Node *part = part_of(g, conv->in[0], begin, extent);
     Node smaller = {.op = OP_CONV, .in = {part, conv->in[1]}, .attr = {conv->attr[0], conv->attr[1]}};

@@ -20,14 +20,6 @@ static int growing_axis(const Type *type)
     return found;
 }
 
-static bool ints_have(const Ints *ints, int64_t value)
-{
-    for (int i = 0; i < ints->count; i++)
-        if (ints->at[i] == value)
-            return true;
-    return false;
-}
-
 static bool same_size_before(const Type *a, int i, const Type *b, int j)
 {
     Size left = size_of(1), right = size_of(1);
@@ -63,9 +55,8 @@ static bool keeps_samples(const Node *n, int k, int x, int y)
     case OP_FOLD:
         return y == x && !ints_have(&n->attr[0], x);
     case OP_CONCAT:
-        return y == x && n->attr[0].at[0] != x;
     case OP_SHIFT:
-        return y == (k == 0 ? x : y) && n->attr[0].at[0] != x;
+        return y == x && n->attr[0].at[0] != x;
     case OP_GATHER:
         return k == 1 && y == x;
     case OP_SUM:
@@ -81,7 +72,7 @@ static bool keeps_samples(const Node *n, int k, int x, int y)
     case OP_WINOGRAD_OUTPUT:
         return x == 2 && y == 0;
     case OP_STEP:
-        return y == x - 1;
+        return x > 0 && y == x - 1;
     case OP_STACK:
         return y == x + 1;
     case OP_CARRY:

@@ -20,14 +20,6 @@ enum {
     FEWEST_CHANNELS = 24, /* thinner matrices are not worth the code of the transforms */
 };
 
-static bool all_ones(const Ints *ints)
-{
-    for (int i = 0; i < ints->count; i++)
-        if (ints->at[i] != 1)
-            return false;
-    return true;
-}
-
 /* A convolution, or the gradient of its weights, by its sizes. */
 typedef struct Shape {
     int64_t height, width, outputs, channels, kernel; /* height and width: of the result */
@@ -41,8 +33,8 @@ static bool take_shape(const Node *n, Shape *s)
     const Type *w = n->op == OP_CONV ? &n->in[1]->type : &n->type;
     *s = (Shape){y->dim[AXIS_H].count, y->dim[AXIS_W].count, w->dim[1].count, w->dim[2].count,
                  w->dim[AXIS_H].count};
-    return x->dtype == DTYPE_F32 && size_is_one(x->dim[1]) && all_ones(&n->attr[0]) &&
-           all_ones(&n->attr[1]) && size_equal(w->dim[AXIS_H], w->dim[AXIS_W]);
+    return x->dtype == DTYPE_F32 && size_is_one(x->dim[1]) && ints_are_all(&n->attr[0], 1) &&
+           ints_are_all(&n->attr[1], 1) && size_equal(w->dim[AXIS_H], w->dim[AXIS_W]);
 }
 
 static int64_t tiles_along(int64_t extent, int tile) { return (extent + tile - 1) / tile; }

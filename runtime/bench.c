@@ -14,7 +14,7 @@ typedef struct Bench {
     const Session *session;
     Machine machine;
     RunPhase phase;
-    int64_t batch;
+    int64_t batch, slice; /* slice: samples of one call */
     int count;
     double *seconds; /* of each iteration, ascending after the run */
 } Bench;
@@ -70,26 +70,25 @@ static double flops_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
     return (double)d->call[call].steps * d->kernel[d->call[call].kernel].flops *
-           call_share(d, call, machine_slice(&bench->machine, bench->phase, bench->batch));
+           call_share(d, call, bench->slice);
 }
 
 static double bytes_of(const Bench *bench, int call)
 {
     const Description *d = bench->session->description;
     return (double)d->call[call].steps * d->kernel[d->call[call].kernel].bytes *
-           call_share(d, call, machine_slice(&bench->machine, bench->phase, bench->batch));
+           call_share(d, call, bench->slice);
 }
 
-/* The best of some rounds for each call, of a slice where the phase is run in slices, in seconds, times the steps that it is made for; calls run in order, so that each
-   finds its inputs. */
+/* The best of some rounds for each call, for a slice, in seconds, times the steps that it is made for; calls run in order,
+   so that each finds its inputs. */
 static void measure_layers(Bench *bench, double *best)
 {
     const DescribedPhase *p = &bench->session->description->phase[bench->phase];
     for (int round = 0; round < BENCH_LAYER_ROUNDS; round++)
         for (int i = 0; i < p->count; i++) {
             double before = seconds_now();
-            machine_run_call(&bench->machine, p->first + i,
-                             machine_slice(&bench->machine, bench->phase, bench->batch));
+            machine_run_call(&bench->machine, p->first + i, bench->slice);
             double seconds =
                 (seconds_now() - before) * (double)bench->session->description->call[p->first + i].steps;
             if (round == 0 || seconds < best[i])
@@ -116,11 +115,10 @@ static void print_layers(const Bench *bench, const double *best)
     const Description *d = bench->session->description;
     const DescribedPhase *p = &d->phase[bench->phase];
     double all = 0;
-    int64_t slice = machine_slice(&bench->machine, bench->phase, bench->batch);
     for (int i = 0; i < p->count; i++)
         all += best[i];
-    if (slice < bench->batch)
-        printf("\n%" PRId64 " samples at a time:", slice);
+    if (bench->slice < bench->batch)
+        printf("\n%" PRId64 " samples at a time:", bench->slice);
     printf("\n%-32s %-24s %10s %6s %9s %12s %8s\n", "call", "kernel", "ms", "%", "GFLOP/s", "bytes", "GB/s");
     for (int i = 0; i < p->count; i++) {
         int call = p->first + i;
@@ -138,7 +136,7 @@ static bool report_bench(Bench *bench, Fault *fault)
     double flops = 0, p50 = percentile(bench, 50), p90 = percentile(bench, 90), p99 = percentile(bench, 99);
     for (int i = 0; i < p->count; i++)
         flops += flops_of(bench, p->first + i);
-    flops *= (double)bench->batch / (double)machine_slice(&bench->machine, bench->phase, bench->batch);
+    flops *= (double)bench->batch / (double)bench->slice;
     double *best = calloc((size_t)p->count + 1, sizeof *best), gflops = 1e-6 * flops / p50;
     if (!best)
         return fault_memory(fault, p->count * (int64_t)sizeof *best, "the times");
@@ -179,6 +177,7 @@ bool command_bench(const Session *session, Fault *fault)
     unsigned phases = 1u << RUN_INIT | (line->train ? 1u << RUN_STEP : PHASES_PREDICT);
     if (!session_start(session, &bench.machine, phases, bench.batch, fault))
         return false;
+    bench.slice = machine_slice(&bench.machine, bench.phase, bench.batch);
     session_set_scalars(session, &bench.machine, 1, line->option, 1);
     machine_run(&bench.machine, RUN_INIT, bench.batch);
     if (!line->train)

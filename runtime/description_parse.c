@@ -474,7 +474,7 @@ static bool check_results(const Description *d, Fault *fault)
     return true;
 }
 
-/* What a slice reads or writes of the whole batch is a list of samples, in memory too. */
+/* What a slice reads or writes of the whole batch is a list of samples, in memory too, and is there for all slices. */
 static bool check_slices(const Description *d, Fault *fault)
 {
     const DescribedPhase *p = &d->phase[RUN_PREDICT];
@@ -484,6 +484,8 @@ static bool check_slices(const Description *d, Fault *fault)
             for (int r = 0; b->role != ROLE_TRANSIENT && r < b->rank; r++)
                 if (b->dim[r].power && (r || b->dim[r].power > 1 || b->axis[0] != 0))
                     return complain(fault, "a slice of what is no list of samples", b->name);
+            if (b->role == ROLE_RESULT && (b->first > p->first || b->last < p->first + p->count - 1))
+                return complain(fault, "a result that does not live through all slices", b->name);
         }
     return true;
 }

@@ -161,6 +161,8 @@ static const struct {
     {"phase \"step\" 1 3", "phase \"step\" 2 2", "the phases' calls are not one after another"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 1", "calls outside the phases"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 2 slice 0", "expected a number in range"},
+    {"phase \"predict\" 7 2", "phase \"predict\" 7 2 slice 1",
+     "a result that does not live through all slices: 'class'"},
     {"phase \"step\" 1 3", "phase \"step\" 1 3 slice 2", "only predictions are made in slices"},
     {"phase \"predict\" 7 2", "phase \"predict\" 7 3", "expected a number in range"},
     {"result loss \"loss\" 16", "result gain \"loss\" 16", "unknown kind"},
@@ -216,6 +218,31 @@ START_TEST(loops_are_read)
 }
 END_TEST
 
+static void replace(char *text, const char *from, const char *to)
+{
+    char *at = strstr(text, from);
+    ck_assert_ptr_nonnull(at);
+    ck_assert_uint_eq(strlen(from), strlen(to));
+    memcpy(at, to, strlen(to));
+}
+
+/* Samples are the first axis in memory of what is kept for all slices. */
+START_TEST(slices_are_of_lists)
+{
+    char text[sizeof toy + 100];
+    const char *from = "phase \"predict\" 7 2", *at = strstr(toy, from);
+    snprintf(text, sizeof text, "%.*s%s slice 1%s", (int)(at - toy), toy, from, at + strlen(from));
+    replace(text, "axes 0 1 life 8 8", "axes 0 1 life 7 8");
+    ck_assert_msg(parse(text), "%s", fault.text);
+    ck_assert_int_eq(d.phase[RUN_PREDICT].slice, 1);
+    description_free(&d);
+    replace(text, "axes 0 1 life 7 8", "axes 1 0 life 7 8");
+    ck_assert(!parse(text));
+    ck_assert_ptr_nonnull(strstr(fault.text, "a slice of what is no list of samples: 'class'"));
+    description_free(&d);
+}
+END_TEST
+
 START_TEST(every_broken_rule_is_named)
 {
     char *text = changed(_i);
@@ -261,6 +288,7 @@ int main(void)
     tcase_add_test(cases, a_damaged_packed_text_is_refused);
     tcase_add_test(cases, needs_are_found_without_parsing);
     tcase_add_test(cases, loops_are_read);
+    tcase_add_test(cases, slices_are_of_lists);
     tcase_add_loop_test(cases, every_broken_rule_is_named, 0, CHANGES);
     tcase_add_test(cases, damaged_texts_do_no_harm);
     suite_add_tcase(suite, cases);

@@ -230,6 +230,22 @@ static void loops_in_loops(Program *p)
 static void life_cut_by_loop(Program *p) { add_loop(p, 2, 2, 5); }
 static void no_such_step(Program *p) { p->call.at[2].step = 7; }
 
+/* Another call before that which makes the result. */
+static void result_cut_by_slices(Program *p)
+{
+    Call before = p->call.at[5];
+    before.buffer = arena_copy(p->arena, before.buffer, 3 * sizeof *before.buffer);
+    before.buffer[0] = HIDDEN;
+    list_add(p->arena, &p->call, p->call.at[5]);
+    p->call.at[5] = before;
+    p->phase[PHASE_PREDICT].count = 2;
+    for (int i = 0; i < HIDDEN; i++)
+        p->buffer.at[i].last = 6;
+    p->buffer.at[HIDDEN].last = 5;
+    p->buffer.at[Y].first = p->buffer.at[Y].last = 6;
+    p->slice = 1;
+}
+static void negative_slice(Program *p) { p->slice = -1; }
 static void unnamed_result(Program *p) { p->phase[PHASE_STEP].result.at[0].name = NULL; }
 static void result_without_buffer(Program *p) { p->phase[PHASE_STEP].result.at[0].buffer = -1; }
 static void transient_result(Program *p) { p->phase[PHASE_STEP].result.at[0].buffer = HIDDEN; }
@@ -281,6 +297,8 @@ static const Plant plants[] = {
     {"phase step: result 'loss' is in 'head', which is transient", transient_result},
     {"phase step: result 'loss' is never written", foreign_result},
     {"phase step: result 'loss' is gone after call 3", short_result},
+    {"phase predict: result 'y' does not live through all slices", result_cut_by_slices},
+    {"predictions are made of fewer than no samples at a time", negative_slice},
 };
 
 START_TEST(a_planted_fault_is_found)

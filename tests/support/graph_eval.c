@@ -53,14 +53,6 @@ static Number *element(const Tensor *t, const Index *index)
     return &t->at[place];
 }
 
-static bool ints_have(const Ints *ints, int64_t value)
-{
-    for (int i = 0; i < ints->count; i++)
-        if (ints->at[i] == value)
-            return true;
-    return false;
-}
-
 static void fill(Tensor *y, double value)
 {
     for (int64_t i = 0; i < y->count; i++)

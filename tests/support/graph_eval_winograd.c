@@ -112,21 +112,21 @@ static Winograd matrices(int64_t tile, int64_t kernel)
     return w;
 }
 
-static void eval_input(const Winograd *w, const Tensor *x, Tensor *y)
+/* Of squares of images, `stride` from each other. */
+static void eval_tiles(Matrix matrix, const Winograd *w, int size, int stride, const Tensor *x, Tensor *y)
 {
-    int64_t across = (x->extent[4] - w->kernel + 1) / w->tile,
-            down = (x->extent[3] - w->kernel + 1) / w->tile;
+    int64_t across = (x->extent[4] - size) / stride + 1, down = (x->extent[3] - size) / stride + 1;
     for (int64_t tile = 0; tile < y->extent[2]; tile++)
         for (int64_t c = 0; c < y->extent[3]; c++) {
             Square s;
             int64_t sample = tile / (across * down);
-            for (int a = 0; a < w->size; a++)
-                for (int b = 0; b < w->size; b++) {
-                    int64_t row = tile / across % down * w->tile + a, column = tile % across * w->tile + b;
+            for (int a = 0; a < size; a++)
+                for (int b = 0; b < size; b++) {
+                    int64_t row = tile / across % down * stride + a, column = tile % across * stride + b;
                     s.at[a][b] =
                         x->at[((sample * x->extent[2] + c) * x->extent[3] + row) * x->extent[4] + column];
                 }
-            s = transform(INPUT, y->dtype, w, &s);
+            s = transform(matrix, y->dtype, w, &s);
             for (int i = 0; i < w->size; i++)
                 for (int j = 0; j < w->size; j++)
                     y->at[((i * w->size + j) * y->extent[2] + tile) * y->extent[3] + c] = s.at[i][j];
@@ -170,27 +170,6 @@ static void eval_output(const Winograd *w, const Tensor *x, Tensor *y)
 }
 
 /* w: of the exchanged sizes. */
-static void eval_result(const Winograd *w, const Tensor *dy, Tensor *y)
-{
-    int64_t across = dy->extent[4] / w->kernel, down = dy->extent[3] / w->kernel;
-    for (int64_t tile = 0; tile < y->extent[2]; tile++)
-        for (int64_t o = 0; o < y->extent[3]; o++) {
-            Square s;
-            int64_t sample = tile / (across * down);
-            for (int a = 0; a < w->kernel; a++)
-                for (int b = 0; b < w->kernel; b++) {
-                    int64_t row = tile / across % down * w->kernel + a,
-                            column = tile % across * w->kernel + b;
-                    s.at[a][b] =
-                        dy->at[((sample * dy->extent[2] + o) * dy->extent[3] + row) * dy->extent[4] + column];
-                }
-            s = transform(WEIGHT, y->dtype, w, &s);
-            for (int i = 0; i < w->size; i++)
-                for (int j = 0; j < w->size; j++)
-                    y->at[((i * w->size + j) * y->extent[2] + tile) * y->extent[3] + o] = s.at[i][j];
-        }
-}
-
 static void eval_weight_gradient(const Winograd *w, const Tensor *x, Tensor *y)
 {
     for (int64_t c = 0; c < x->extent[2]; c++)
@@ -212,7 +191,7 @@ void eval_winograd(const Node *n, const Tensor *x, Tensor *y)
     Winograd w = matrices(tile, kernel), exchanged = matrices(kernel, tile);
     switch (n->op) {
     case OP_WINOGRAD_INPUT:
-        eval_input(&w, x, y);
+        eval_tiles(INPUT, &w, w.size, w.tile, x, y);
         break;
     case OP_WINOGRAD_WEIGHT:
         eval_weight(&w, x, y);
@@ -221,7 +200,7 @@ void eval_winograd(const Node *n, const Tensor *x, Tensor *y)
         eval_output(&w, x, y);
         break;
     case OP_WINOGRAD_RESULT:
-        eval_result(&exchanged, x, y);
+        eval_tiles(WEIGHT, &exchanged, w.tile, w.tile, x, y);
         break;
     case OP_WINOGRAD_WEIGHT_GRADIENT:
         eval_weight_gradient(&exchanged, x, y);
