@@ -105,10 +105,7 @@ bool graph_infer(const Node *node, Type *type)
 
 /* ---- rows without a function --------------------------------------------------------------------------- */
 
-void no_derivative(Graph *graph, Node *node, Node *dy, Node **dx)
-{
-    no_gradient(graph, node, dy, dx);
-}
+void no_derivative(Graph *graph, Node *node, Node *dy, Node **dx) { no_gradient(graph, node, dy, dx); }
 
 void no_gradient(Graph *graph, Node *node, Node *dy, Node **dx)
 {

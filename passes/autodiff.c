@@ -121,8 +121,8 @@ bool pass_autodiff(Compilation *c)
             graph_replace(c->model, p,
                           backward_loop_keep(graph_rewrite(c->model->phase[p], false, make, &b), &b));
             if (b.without) {
-                diag_report(c->diag, DIAG_ERROR, b.span, "%s has no derivative: it is made after the gradients",
-                            b.without);
+                diag_report(c->diag, DIAG_ERROR, b.span,
+                            "%s has no derivative: it is made after the gradients", b.without);
                 return false;
             }
         }
