@@ -1,12 +1,17 @@
 /* Compute and Schedule become loops, by one rule: output loops inside the first reduced loop index a tile of accumulators.
 
    items and outer loops over tiles → for each tile: clear the accumulators, reduced loops, store. Where an extent is no
-   multiple of its tile, the last tile is a variant of its own with constant sizes; along the batch, single rows. */
+   multiple of its tile, the last tile has a last vector that overlaps the one before, or is a variant of its own with
+   constant sizes; along the batch, single rows. */
 #include "build.h"
 #include "ops.h"
 
 #include <assert.h>
 #include <string.h>
+
+/* A whole vector in the last tile, instead of short ones, costs nothing that counts in the last of so many tiles and for sums
+   of so few terms. */
+enum { MANY_TILES = 7, FEW_TERMS = 16 };
 
 /* ---- statements ----------------------------------------------------------------------------------------- */
 
@@ -56,10 +61,43 @@ static void cut_pieces(Tile *tile, int64_t extent, int lanes)
     for (; extent > 0; lanes = lanes > 1 ? lanes / 2 : 1) {
         int64_t count = extent / lanes;
         if (count)
-            tile->piece[tile->pieces++] = (Piece){offset, count, lanes};
+            tile->piece[tile->pieces++] = (Piece){offset, count, lanes, 0, count, 0};
         offset += count * lanes;
         extent -= count * lanes;
     }
+}
+
+/* In vectors of `lanes` alone: in the last tile the last one ends where the whole extent does. */
+static void cut_overlapping(Tile *tile, int64_t size, int lanes, int64_t extent)
+{
+    int64_t whole = (size - 1) / lanes;
+    if (whole)
+        tile->piece[tile->pieces++] = (Piece){0, whole, lanes, 0, whole + 1, 0};
+    tile->piece[tile->pieces++] = (Piece){whole * lanes, 1, lanes, whole, whole + 1, extent - lanes};
+}
+
+/* In a loop that is not written out the last vector is one as all others. */
+static Piece piece_at(const Builder *b, const Tile *tile, int *place)
+{
+    Piece piece = tile->piece[*place];
+    if (!b->rolled || *place + 2 != tile->pieces || !tile->piece[*place + 1].most)
+        return piece;
+    ++*place;
+    piece.count++;
+    piece.most = tile->piece[*place].most;
+    return piece;
+}
+
+/* The index of a vector's first lane. */
+static Expr *vector_start(Builder *b, const Tile *tile, const Piece *piece, Expr *number)
+{
+    Expr *offset = expr_mul(b->pool, number, build_int(b, piece->lanes));
+    Expr *start = expr_add(b->pool, tile->vector_base, build_int(b, piece->offset));
+    start = expr_add(b->pool, start, offset);
+    if (!piece->most)
+        return start;
+    Expr *most = build_int(b, piece->most);
+    return expr_apply(b->pool, SCALAR_SELECT, expr_less(b->pool, start, most), start, most);
 }
 
 /* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
@@ -68,7 +106,7 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
 {
     Stmt *all = NULL;
     for (int p = 0; p < tile->pieces; p++) {
-        const Piece *piece = &tile->piece[p];
+        Piece piece = piece_at(b, tile, &p);
         Expr *slot = build_int(b, 0);
         int loop[MAX_OUTPUT_AXES], loops = 0;
         int64_t extent[MAX_OUTPUT_AXES];
@@ -82,24 +120,22 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
             b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
             slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile->size[r])), inner);
         }
-        Expr *along = build_int(b, piece->offset);
-        Expr *count = build_int(b, piece->count), *lanes = build_int(b, piece->lanes);
-        Expr *number = build_int(b, 0), *lane = number;
-        if (piece->count > 1) {
-            extent[loops] = piece->count;
-            loop[loops] = build_axis(b, size_of(piece->count));
+        Expr *lanes = build_int(b, piece.lanes), *number = build_int(b, 0), *lane = number;
+        if (piece.count > 1) {
+            extent[loops] = piece.count;
+            loop[loops] = build_axis(b, size_of(piece.count));
             number = expr_axis(b->pool, loop[loops++]);
         }
         int lane_axis = -1;
-        if (piece->lanes > 1) {
-            lane_axis = build_axis(b, size_of(piece->lanes));
+        if (piece.lanes > 1) {
+            lane_axis = build_axis(b, size_of(piece.lanes));
             lane = expr_axis(b->pool, lane_axis);
         }
-        along = expr_add(b->pool, along, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane));
-        slot = expr_add(b->pool, expr_mul(b->pool, slot, count), number);
+        Expr *vector = expr_add(b->pool, number, build_int(b, piece.first));
+        slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, piece.of)), vector);
         slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
         if (tile->vector >= 0)
-            b->with[tile->vector] = expr_add(b->pool, tile->vector_base, along);
+            b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, &piece, number), lane);
         Stmt *body = leaf(b, tile, p, slot, context);
         if (lane_axis >= 0)
             body = build_for(b, LOOP_VECTOR, lane_axis, lanes, body);
@@ -113,7 +149,7 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
 
 int64_t tile_slots(const Tile *tile, int piece)
 {
-    int64_t slots = tile->piece[piece].count * tile->piece[piece].lanes;
+    int64_t slots = tile->piece[piece].of * tile->piece[piece].lanes;
     for (int r = 0; r < tile->rows; r++)
         slots *= tile->size[r];
     return slots;
@@ -150,6 +186,57 @@ static Stmt *store_tile(Builder *b, const Tile *tile, void *context)
 
 static Stmt *build_variants(Builder *b, Tile *tile, int axis);
 
+static Visit stride_visitor(Expr *e, void *context)
+{
+    int64_t stride;
+    bool steps = e->kind != EXPR_LOAD || expr_stride(e->arg[0], *(int *)context, &stride);
+    return steps ? VISIT_DEEPER : VISIT_STOP;
+}
+
+/* Whether elements may be computed and stored twice, by vectors that overlap: nothing is updated in place, and every vector
+   is one in memory wherever it begins. */
+static bool may_overlap(const Builder *b)
+{
+    int axis = b->schedule->vector;
+    int64_t stride;
+    for (int i = 0; i < b->compute->store.count; i++) {
+        const ComputeStore *s = &b->compute->store.at[i];
+        if (b->compute->buffer.at[s->buffer].read || !expr_stride(s->at, axis, &stride) ||
+            !expr_visit(b->pool, s->value, stride_visitor, &axis))
+            return false;
+    }
+    return true;
+}
+
+/* Not so for long sums: there a short vector is faster than a whole one. */
+static bool overlap_is_cheap(const Compute *c, int64_t tiles)
+{
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    if (!r || r->op != SCALAR_ADD || r->tree == TREE_LANES)
+        return true;
+    int64_t terms = 1;
+    for (int i = 0; i < r->axes; i++) {
+        const ComputeAxis *a = &c->axis.at[r->axis[i]];
+        if (a->extent.power || a->dynamic || a->extent.count > FEW_TERMS)
+            return false;
+        terms *= a->extent.count;
+    }
+    return tiles >= MANY_TILES && terms <= FEW_TERMS;
+}
+
+/* Whether one tile serves for all: the last one takes as many vectors as the others, and none of them reaches back into
+   another tile, which may be of another item. */
+static bool tiles_overlap(const Builder *b, int axis, int64_t size, int64_t extent)
+{
+    int64_t lanes = b->schedule->lanes, rest = extent % size;
+    if (axis != b->schedule->vector || !b->overlap || extent % lanes == 0 || extent < lanes)
+        return false;
+    if (rest == 0)
+        return size == extent && !b->compute->reduce;
+    return size % lanes == 0 && rest >= lanes && rest > size - lanes &&
+           overlap_is_cheap(b->compute, extent / size);
+}
+
 static Stmt *variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
 {
     if (axis == b->schedule->vector) {
@@ -167,6 +254,15 @@ static Stmt *variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
 static Stmt *build_if(Builder *b, Expr *condition, Stmt *body)
 {
     return build_stmt(b, (Stmt){.kind = STMT_IF, .value = condition, .body = body});
+}
+
+static Stmt *one_variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
+{
+    int64_t extent = b->compute->axis.at[axis].extent.count;
+    tile.vector = axis;
+    tile.vector_base = size == extent ? build_int(b, 0) : base;
+    cut_overlapping(&tile, size, b->schedule->lanes, extent);
+    return build_variants(b, &tile, axis + 1);
 }
 
 /* The axes from `axis` on, each with its kinds of tiles. */
@@ -188,6 +284,8 @@ static Stmt *build_variants(Builder *b, Tile *tile, int axis)
     Expr *end = expr_size(pool, extent), *full, *last;
     if (extent.power == 0) {
         int64_t tiles = extent.count / size, rest = extent.count % size;
+        if (tiles_overlap(b, axis, size, extent.count))
+            return one_variant(b, *tile, axis, base, size);
         if (rest == 0)
             return variant(b, *tile, axis, base, size);
         full = expr_less(pool, outer, build_int(b, tiles));
@@ -353,6 +451,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
                                    text_string(&text) + 3, schedule->tuned ? ", tuned" : "");
     kernel->tuned = schedule->tuned;
     text_free(&text);
+    b.overlap = schedule->vector >= 0 && may_overlap(&b);
     b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
     for (int a = compute->outputs; a < compute->axis.count; a++)
         b.with[a] = expr_axis(b.pool, a);

@@ -4,10 +4,13 @@
 
 #include "passes.h"
 
-/* A tile's extent along the vector axis: `count` vectors of `lanes`, from `offset` on. */
+/* A tile's extent along the vector axis: `count` vectors of `lanes`, from `offset` on; accumulators are those from vector
+   `first` on of the `of` that the tile has with as many lanes. */
 typedef struct Piece {
     int64_t offset, count;
     int lanes;
+    int64_t first, of;
+    int64_t most; /* no vector starts later in the whole extent; 0: none would */
 } Piece;
 
 enum { MAX_PIECES = 8 };
@@ -35,7 +38,8 @@ struct Builder {
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
     void *context;
-    bool rolled; /* the tile's loops stay loops: what is done once a block need not be written out */
+    bool overlap; /* vectors may overlap at the end of their axis */
+    bool rolled;  /* the tile's loops stay loops: what is done once a block need not be written out */
 };
 
 typedef Stmt *TileLeaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context);
@@ -49,7 +53,7 @@ int build_local(Builder *b, const char *name, DType dtype,
 Expr *build_int(Builder *b, int64_t value);
 Expr *build_substitute(Builder *b, Expr *e);
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context);
-int64_t tile_slots(const Tile *tile, int piece);
+int64_t tile_slots(const Tile *tile, int piece); /* accumulators of as many lanes as the piece has */
 
 /* The inner outer loops, around each of their tiles, in full and last variants, as `body` makes it. */
 Stmt *build_tiles(Builder *b, TileBody *body, void *context);

@@ -198,7 +198,7 @@ static bool worth_rolling(Builder *b, const Tile *tile, const Reducer *x)
     for (int i = 0; i < b->compute->store.count; i++)
         expr_visit(b->pool, b->compute->store.at[i].value, count_visitor, &work);
     for (int p = 0; p < tile->pieces; p++)
-        vectors += tile_slots(tile, p) / tile->piece[p].lanes;
+        vectors += tile_slots(tile, p) / tile->piece[p].of / tile->piece[p].lanes * tile->piece[p].count;
     return work * vectors > MOST_UNROLLED;
 }
 
