@@ -9,9 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* A whole vector in the last tile, instead of short ones, costs nothing that counts in the last of so many tiles and for sums
-   of so few terms. */
-enum { MANY_TILES = 7, FEW_TERMS = 16 };
+/* A whole vector instead of a short one costs nothing that counts in the last of so many tiles. */
+enum { MANY_TILES = 7 };
 
 /* ---- statements ----------------------------------------------------------------------------------------- */
 
@@ -208,20 +207,13 @@ static bool may_overlap(const Builder *b)
     return true;
 }
 
-/* Not so for long sums: there a short vector is faster than a whole one. */
+/* Sums: a short vector may be faster than a whole one. */
 static bool overlap_is_cheap(const Compute *c, int64_t tiles)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
     if (!r || r->op != SCALAR_ADD || r->tree == TREE_LANES)
         return true;
-    int64_t terms = 1;
-    for (int i = 0; i < r->axes; i++) {
-        const ComputeAxis *a = &c->axis.at[r->axis[i]];
-        if (a->extent.power || a->dynamic || a->extent.count > FEW_TERMS)
-            return false;
-        terms *= a->extent.count;
-    }
-    return tiles >= MANY_TILES && terms <= FEW_TERMS;
+    return tiles >= MANY_TILES;
 }
 
 /* Whether one tile serves for all: the last one takes as many vectors as the others, and none of them reaches back into

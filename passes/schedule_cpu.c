@@ -331,6 +331,16 @@ static void tile_choices(const Compute *c, Schedule *s)
     move_single_tiles_inside(c, s);
 }
 
+/* One tile of all columns, where else there were two, of which the second is a rest. */
+static void widen_to_all(const Compute *c, Schedule *s)
+{
+    if (s->vector < 0 || !is_const(c, s->vector))
+        return;
+    int64_t columns = c->axis.at[s->vector].extent.count, tile = s->tile[s->vector];
+    if (columns % tile && columns < 2 * tile)
+        s->tile[s->vector] = columns;
+}
+
 static Schedule schedule(const Compilation *p, const Compute *c)
 {
     Schedule s = plain(c);
@@ -351,6 +361,7 @@ static Schedule schedule(const Compilation *p, const Compute *c)
         s.items = 0;
     } else {
         vectorize_last(p, c, &s, 2);
+        widen_to_all(c, &s);
     }
     choose_items(p, c, &s);
     return s;
