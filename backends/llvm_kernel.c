@@ -26,6 +26,25 @@ static void set_name(LLVMValueRef value, char kind, int index)
 
 static void build_block(KernelBuilder *b, const Stmt *first);
 
+static bool has_loop(const Stmt *s)
+{
+    for (; s; s = s->next)
+        if (s->kind == STMT_FOR || (s->kind == STMT_IF && has_loop(s->body)))
+            return true;
+    return false;
+}
+
+/* The same value, but LLVM sees no recurrence in it: it would keep a pointer from round to round of an outer loop for every
+   address in the inner ones, most of them in memory. */
+static LLVMValueRef build_unrelated(KernelBuilder *b, LLVMValueRef index)
+{
+    LLVMTypeRef type = LLVMTypeOf(index);
+    unsigned expect = LLVMLookupIntrinsicID("llvm.expect", 11);
+    LLVMValueRef function = LLVMGetIntrinsicDeclaration(b->module, expect, &type, 1);
+    LLVMValueRef operand[] = {index, llvm_const_index(b, 0)};
+    return LLVMBuildCall2(b->builder, LLVMGlobalGetValueType(function), function, operand, 2, "");
+}
+
 /* axis from begin below end: tested once before, then at the end of each round. */
 static void build_loop(KernelBuilder *b, int axis, LLVMValueRef begin, LLVMValueRef end, const Stmt *body)
 {
@@ -37,7 +56,7 @@ static void build_loop(KernelBuilder *b, int axis, LLVMValueRef begin, LLVMValue
     LLVMPositionBuilderAtEnd(b->builder, loop);
     LLVMValueRef variable = LLVMBuildPhi(b->builder, index, "");
     set_name(variable, 'i', axis);
-    b->axis[axis] = variable;
+    b->axis[axis] = has_loop(body) ? build_unrelated(b, variable) : variable;
     build_block(b, body);
     LLVMValueRef next = LLVMBuildNSWAdd(b->builder, variable, llvm_const_index(b, 1), "");
     LLVMBuildCondBr(b->builder, LLVMBuildICmp(b->builder, LLVMIntSLT, next, end, ""), loop, after);
@@ -102,7 +121,7 @@ static void add_attribute(KernelBuilder *b, const char *name, const char *value)
 }
 
 /* FLOPs and bytes below which a kernel had better be small than fast. */
-#define SMALL_WORK 1e7
+#define SMALL_WORK 1e8
 /* And below which a call costs nothing that counts: parts that are in several kernels become functions. */
 #define TINY_WORK 1e4
 
