@@ -252,7 +252,8 @@ static Command link_command(Link *link, const char *object, const Runtime *runti
                                          "-Wl,-z,noexecstack",
                                          "-Wl,-z,noseparate-code",
                                          "-Wl,--hash-style=gnu",
-                                         "-Wl,--build-id=none"};
+                                         "-Wl,--build-id=none",
+                                         "-Wl,--no-eh-frame-hdr"};
     static const char *const after[] = {"-lm", "-lpthread"};
     Command command = {NULL, 0, 0};
     add(link, &command, link->compiler);

@@ -99,6 +99,12 @@ static Expr *vector_start(Builder *b, const Tile *tile, const Piece *piece, Expr
     return expr_apply(b->pool, SCALAR_SELECT, expr_less(b->pool, start, most), start, most);
 }
 
+/* Of a row in memory: whole vectors. */
+static int64_t tile_width(const Schedule *s)
+{
+    return s->vector < 0 ? 1 : (s->tile[s->vector] + s->lanes - 1) / s->lanes * s->lanes;
+}
+
 /* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
    accumulators of its piece is `slot`. */
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
@@ -130,6 +136,9 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
             lane_axis = build_axis(b, size_of(piece.lanes));
             lane = expr_axis(b->pool, lane_axis);
         }
+        Expr *column = expr_add(b->pool, expr_mul(b->pool, number, lanes), lane);
+        column = expr_add(b->pool, column, build_int(b, piece.offset));
+        b->place = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile_width(b->schedule))), column);
         Expr *vector = expr_add(b->pool, number, build_int(b, piece.first));
         slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, piece.of)), vector);
         slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
@@ -396,9 +405,9 @@ Expr *build_tile_number(Builder *b)
 
 int64_t build_tile_elements(const Builder *b)
 {
-    int64_t elements = 1;
+    int64_t elements = tile_width(b->schedule);
     for (int a = 0; a < b->schedule->outputs; a++)
-        elements *= b->schedule->tile[a];
+        elements *= a == b->schedule->vector ? 1 : b->schedule->tile[a];
     return elements;
 }
 

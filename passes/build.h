@@ -38,6 +38,7 @@ struct Builder {
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
     void *context;
+    Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
     bool overlap; /* vectors may overlap at the end of their axis */
     bool rolled;  /* the tile's loops stay loops: what is done once a block need not be written out */
 };
@@ -58,7 +59,7 @@ int64_t tile_slots(const Tile *tile, int piece); /* accumulators of as many lane
 /* The inner outer loops, around each of their tiles, in full and last variants, as `body` makes it. */
 Stmt *build_tiles(Builder *b, TileBody *body, void *context);
 
-/* The number of a tile within the inner outer loops, and the most elements that a tile has. */
+/* The number of a tile within the inner outer loops, and the most elements that a tile has in memory. */
 Expr *build_tile_number(Builder *b);
 int64_t build_tile_elements(const Builder *b);
 int64_t build_tile_count(const Builder *b);

@@ -17,6 +17,7 @@ typedef struct Reducer {
     int first;    /* of the chain's axes; those before number the leaves */
     int levels;
     int lanes;
+    Expr *place; /* in the block, not of a tile */
     bool in_memory; /* leaves below work on the block's accumulators, not on the tile's */
     bool rolled;    /* what a tile does once, not for each term, are loops over accumulators in memory */
 } Reducer;
@@ -27,25 +28,35 @@ typedef struct Slot {
     Expr *at;
 } Slot;
 
+/* All tiles of the inner loops, one after another. */
+static int64_t block_elements(const Builder *b) { return build_tile_elements(b) * build_tile_count(b); }
+
+static Slot block_accumulator(Builder *b, const Reducer *x)
+{
+    Slot sum = {build_local(b, "block", x->term->dtype, block_elements(b)), x->place};
+    if (!sum.at) {
+        Expr *tile = expr_mul(b->pool, build_tile_number(b), build_int(b, build_tile_elements(b)));
+        sum.at = expr_add(b->pool, tile, b->place);
+    }
+    return sum;
+}
+
 static Slot accumulator(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
 {
-    int lanes = tile->piece[piece].lanes;
-    if (!x->in_memory)
-        return (Slot){
-            build_local(b, arena_printf(b->arena, "sum%d", lanes), x->term->dtype, tile_slots(tile, piece)),
-            slot};
-    int64_t elements = build_tile_elements(b);
-    const char *name = arena_printf(b->arena, "block%d", lanes);
-    Expr *at = expr_add(b->pool, expr_mul(b->pool, build_tile_number(b), build_int(b, elements)), slot);
-    return (Slot){build_local(b, name, x->term->dtype, elements * build_tile_count(b)), at};
+    if (x->in_memory && b->schedule->inner)
+        return block_accumulator(b, x);
+    const char *kind = x->in_memory ? "block" : "sum";
+    const char *name = arena_printf(b->arena, "%s%d", kind, tile->piece[piece].lanes);
+    return (Slot){build_local(b, name, x->term->dtype, tile_slots(tile, piece)), slot};
 }
 
 /* Level x->number of the stack of an accumulator. */
 static Slot stack_of(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
 {
     Slot sum = accumulator(b, x, tile, piece, slot);
-    int64_t elements = build_tile_elements(b) * (x->in_memory ? build_tile_count(b) : 1);
-    const char *name = arena_printf(b->arena, "stack%d", tile->piece[piece].lanes);
+    bool block = x->in_memory && b->schedule->inner;
+    int64_t elements = block ? block_elements(b) : build_tile_elements(b);
+    const char *name = block ? "stack" : arena_printf(b->arena, "stack%d", tile->piece[piece].lanes);
     Expr *at = expr_add(b->pool, expr_mul(b->pool, x->number, build_int(b, elements)), sum.at);
     return (Slot){build_local(b, name, x->term->dtype, elements * x->levels), at};
 }
@@ -224,6 +235,22 @@ static Stmt *walk(Builder *b, Reducer *x, TileLeaf *leaf)
     return all;
 }
 
+/* The leaf for all that the block holds, without a look at tiles. */
+static Stmt *everywhere_in_block(Builder *b, Reducer *x, TileLeaf *leaf)
+{
+    int lanes = b->schedule->vector < 0 ? 1 : b->schedule->lanes;
+    int64_t vectors = block_elements(b) / lanes;
+    int vector = build_axis(b, size_of(vectors)), lane = lanes > 1 ? build_axis(b, size_of(lanes)) : -1;
+    x->place = expr_mul(b->pool, expr_axis(b->pool, vector), build_int(b, lanes));
+    if (lane >= 0)
+        x->place = expr_add(b->pool, x->place, expr_axis(b->pool, lane));
+    Stmt *all = leaf(b, NULL, 0, NULL, x);
+    x->place = NULL;
+    if (lane >= 0)
+        all = build_for(b, LOOP_VECTOR, lane, build_int(b, lanes), all);
+    return build_for(b, LOOP_SERIAL, vector, build_int(b, vectors), all);
+}
+
 static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)
 {
     Reducer x = *(Reducer *)context;
@@ -237,7 +264,7 @@ static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)
 
 static Stmt *blocked_chain(Builder *b, Reducer *x)
 {
-    Stmt *all = walk(b, x, clear_leaf);
+    Stmt *all = everywhere_in_block(b, x, clear_leaf);
     build_append(&all, around(b, x->reduction, x->first, x->first + b->schedule->blocked,
                               build_tiles(b, continue_chain, x)));
     return all;
@@ -339,7 +366,7 @@ static Stmt *on_tile(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
 static Stmt *on_block(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
 {
     (void)tile;
-    return walk(b, x, leaf);
+    return everywhere_in_block(b, x, leaf);
 }
 
 static int levels_for(const Expr *count)

@@ -26,13 +26,10 @@ enum { COMMAND_ROWS = sizeof command_row / sizeof *command_row };
 typedef enum OptionTake { TAKE_NOTHING, TAKE_TEXT, TAKE_COUNT, TAKE_SEED, TAKE_INPUT } OptionTake;
 
 typedef struct RuntimeOption {
-    const char *name;
+    const char *name, *argument, *help;
     char letter; /* 0: none */
-    OptionTake take;
-    const char *argument;
-    unsigned commands;
-    size_t place; /* in the CommandLine */
-    const char *help;
+    unsigned char take /* an OptionTake */, commands;
+    unsigned short place; /* in the CommandLine */
 } RuntimeOption;
 
 #define PLACE(field) offsetof(CommandLine, field)
@@ -45,33 +42,33 @@ enum {
 };
 
 static const RuntimeOption option_table[] = {
-    {"data", 0, TAKE_TEXT, "FOLDER", ON_DATA, PLACE(data), "read the data from there"},
-    {"out", 0, TAKE_TEXT, "FOLDER", COMMAND_TRAIN, PLACE(out),
-     "write there (default: runs/ and the network's name)"},
-    {"epochs", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(epochs), "train for N epochs"},
-    {"steps", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(steps),
-     "stop after N steps, counted from the very start"},
-    {"seed", 0, TAKE_SEED, "N", COMMAND_TRAIN, PLACE(seed), "fix all that is random"},
-    {"resume", 0, TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(resume),
-     "go on from last.safetensors, with its settings"},
-    {"force", 0, TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(force), "begin anew even where a checkpoint is"},
-    {"log-every", 0, TAKE_COUNT, "N", COMMAND_TRAIN, PLACE(log_every), "a line of progress every N steps"},
-    {"quiet", 'q', TAKE_NOTHING, NULL, COMMAND_TRAIN, PLACE(quiet), "say nothing but errors"},
-    {"weights", 'w', TAKE_TEXT, "FILE", ON_WEIGHTS, PLACE(weights),
-     "a checkpoint (default: the best of runs/)"},
-    {"top", 0, TAKE_COUNT, "K", COMMAND_PREDICT, PLACE(top), "the K best classes (default 5)"},
-    {"output", 'o', TAKE_TEXT, "FILE.npy", COMMAND_PREDICT, PLACE(output), "write the outputs there"},
-    {"input", 0, TAKE_INPUT, "NAME=FILE.npy", COMMAND_PREDICT, PLACE(input), "give an input by name"},
-    {"train", 0, TAKE_NOTHING, NULL, COMMAND_BENCH, PLACE(train), "measure a step of training"},
-    {"layers", 0, TAKE_NOTHING, NULL, COMMAND_BENCH, PLACE(layers), "measure each kernel call too"},
-    {"iters", 0, TAKE_COUNT, "N", COMMAND_BENCH, PLACE(iterations),
-     "repeat N times (default: about two seconds)"},
-    {"batch", 0, TAKE_COUNT, "N", ON_ALL_RUNS, PLACE(batch), "samples at a time"},
-    {"threads", 0, TAKE_COUNT, "N", ON_ALL_RUNS, PLACE(threads),
-     "threads (default: all CPUs); never changes results"},
-    {"device", 0, TAKE_TEXT, "cpu", ON_ALL_RUNS, PLACE(device), "where to compute"},
-    {"json", 0, TAKE_NOTHING, NULL, ON_JSON, PLACE(json), "print JSON"},
-    {"help", 'h', TAKE_NOTHING, NULL, ON_ALL, PLACE(help), "print this"},
+    {"data", "FOLDER", "read the data from there", 0, TAKE_TEXT, ON_DATA, PLACE(data)},
+    {"out", "FOLDER", "write there (default: runs/ and the network's name)", 0, TAKE_TEXT, COMMAND_TRAIN,
+     PLACE(out)},
+    {"epochs", "N", "train for N epochs", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(epochs)},
+    {"steps", "N", "stop after N steps, counted from the very start", 0, TAKE_COUNT, COMMAND_TRAIN,
+     PLACE(steps)},
+    {"seed", "N", "fix all that is random", 0, TAKE_SEED, COMMAND_TRAIN, PLACE(seed)},
+    {"resume", NULL, "go on from last.safetensors, with its settings", 0, TAKE_NOTHING, COMMAND_TRAIN,
+     PLACE(resume)},
+    {"force", NULL, "begin anew even where a checkpoint is", 0, TAKE_NOTHING, COMMAND_TRAIN, PLACE(force)},
+    {"log-every", "N", "a line of progress every N steps", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(log_every)},
+    {"quiet", NULL, "say nothing but errors", 'q', TAKE_NOTHING, COMMAND_TRAIN, PLACE(quiet)},
+    {"weights", "FILE", "a checkpoint (default: the best of runs/)", 'w', TAKE_TEXT, ON_WEIGHTS,
+     PLACE(weights)},
+    {"top", "K", "the K best classes (default 5)", 0, TAKE_COUNT, COMMAND_PREDICT, PLACE(top)},
+    {"output", "FILE.npy", "write the outputs there", 'o', TAKE_TEXT, COMMAND_PREDICT, PLACE(output)},
+    {"input", "NAME=FILE.npy", "give an input by name", 0, TAKE_INPUT, COMMAND_PREDICT, PLACE(input)},
+    {"train", NULL, "measure a step of training", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(train)},
+    {"layers", NULL, "measure each kernel call too", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(layers)},
+    {"iters", "N", "repeat N times (default: about two seconds)", 0, TAKE_COUNT, COMMAND_BENCH,
+     PLACE(iterations)},
+    {"batch", "N", "samples at a time", 0, TAKE_COUNT, ON_ALL_RUNS, PLACE(batch)},
+    {"threads", "N", "threads (default: all CPUs); never changes results", 0, TAKE_COUNT, ON_ALL_RUNS,
+     PLACE(threads)},
+    {"device", "cpu", "where to compute", 0, TAKE_TEXT, ON_ALL_RUNS, PLACE(device)},
+    {"json", NULL, "print JSON", 0, TAKE_NOTHING, ON_JSON, PLACE(json)},
+    {"help", NULL, "print this", 'h', TAKE_NOTHING, ON_ALL, PLACE(help)},
 };
 enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
 
