@@ -17,7 +17,7 @@ typedef struct Reducer {
     int first;    /* of the chain's axes; those before number the leaves */
     int levels;
     int lanes;
-    Expr *place; /* in the block, not of a tile */
+    Expr *place;    /* in the block, not of a tile */
     bool in_memory; /* leaves below work on the block's accumulators, not on the tile's */
     bool rolled;    /* what a tile does once, not for each term, are loops over accumulators in memory */
 } Reducer;
