@@ -309,7 +309,8 @@ enum {
     FEW_TILES = 4, /* fewer tiles of rows than this do not pay for a copy of what they share */
     NEAR_STRIDE =
         512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
-    FEWEST_TERMS = 128
+    FEWEST_TERMS = 128,
+    FEWEST_ROWS = 128 /* that pay for a copy */
 };
 
 /* Bytes from one term's vector to the next one's. */
@@ -366,7 +367,8 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool train
         return false;
     expr_visit(c->pool, staged, step_visitor, &step);
     now.stage = step.most >= NEAR_STRIDE;
-    if (now.stage ? !trains : terms <= fitting) /* what a prediction reads is prepared, or better left */
+    if (now.stage ? !trains || extent_at(p, c, row) < FEWEST_ROWS
+                  : terms <= fitting) /* what a prediction reads is prepared, or better left */
         return false;
     int64_t all_terms = 1, strips = (terms + fitting - 1) / fitting;
     for (int i = 0; i < r->axes; i++)
