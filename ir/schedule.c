@@ -7,8 +7,7 @@
 enum {
     MOST_LANES = 16,
     MOST_WRITTEN = 512,    /* vectors of a tile: they are written out */
-    MOST_TILE = 1 << 12,   /* elements of a tile, */
-    MOST_BLOCK = 1 << 14,  /* and of a block: both are on the stack */
+    MOST_TILE = 1 << 12,   /* elements of a tile */
     LARGEST_TILE = 1 << 20 /* that is read */
 };
 

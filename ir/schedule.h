@@ -28,6 +28,8 @@ typedef struct Schedule {
     bool tuned;        /* it comes from a tune file; changes nothing */
 } Schedule;
 
+enum { MOST_BLOCK = 1 << 14 }; /* elements of a block that waits, or is staged: they are on the stack */
+
 /* One line; without the Compute, which may be NULL, it lacks the word for its reduction. */
 void schedule_print(Text *text, const Compute *compute, const Schedule *schedule);
 /* Reads what schedule_print wrote, to the line's end. Whether it fits a Compute schedule_fault says. */

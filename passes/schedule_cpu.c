@@ -291,7 +291,9 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
             return false;
         block *= tiles_of(p, c, s, s->order[i]) * s->tile[s->order[i]];
     }
-    while ((items < FEW_ITEMS || block > MOST_WAITING * p->target->l1_bytes / 4) && may_be_item(c, s)) {
+    int64_t most = MOST_WAITING * p->target->l1_bytes / 4;
+    most = most < MOST_BLOCK ? most : MOST_BLOCK;
+    while ((items < FEW_ITEMS || block > most) && may_be_item(c, s)) {
         int64_t tiles = tiles_of(p, c, s, s->order[s->items++]);
         items *= tiles;
         block /= tiles;
