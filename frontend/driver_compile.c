@@ -1,4 +1,5 @@
 /* From an input to a Model, a Program, and what --check, --summary and --emit make of them. */
+#include "descriptor.h"
 #include "dot.h"
 #include "driver.h"
 #include "driver_tune_file.h"
@@ -71,10 +72,24 @@ static bool run_passes(Driver *driver, Model *model, bool reference, FILE *dump_
     return pipeline_run(model, &driver->diag, &pipeline, program);
 }
 
+/* What the runtime does not check again. */
+static bool check_descriptor(Driver *driver, const Program *program)
+{
+    char why[200];
+    Text descriptor = {0};
+    program_descriptor(&descriptor, program);
+    bool good = netc_check(text_string(&descriptor), why, sizeof why);
+    text_free(&descriptor);
+    if (!good)
+        diag_report(&driver->diag, DIAG_ERROR, (Span){0}, "internal: %s", why);
+    return good;
+}
+
 Program *driver_build(Driver *driver, Model *model, bool reference)
 {
     Program *program;
-    return run_passes(driver, model, reference, stderr, &program) ? program : NULL;
+    bool good = run_passes(driver, model, reference, stderr, &program) && check_descriptor(driver, program);
+    return good ? program : NULL;
 }
 
 BackendOptions driver_backend_options(Driver *driver, const char *output)

@@ -1,6 +1,5 @@
-/* The descriptor (descriptor.h) as structs. Its text comes from the compiler, yet every number is checked:
-   after description_parse() all ids, ranges, lives and sizes hold, so that no later code checks them again.
- */
+/* The descriptor (descriptor.h) as structs. Its text comes from the compiler, which has asked description_check() whether
+   it holds together; no later code checks that again. */
 #ifndef NETC_DESCRIPTION_H
 #define NETC_DESCRIPTION_H
 
@@ -120,8 +119,14 @@ typedef struct Description {
 
 extern const char *const run_phase_name[RUN_PHASES];
 
-/* False, with status 3 and the line, where the text breaks a rule. The result is freed in either case. */
+/* False, with status 3 and the line, where the text is none or an id names nothing. The result is freed in either case. */
 bool description_parse(Description *description, const char *text, Fault *fault);
+
+/* Whether lives, sizes and kinds fit each other, too: false with status 3. */
+bool description_check(const Description *description, Fault *fault);
+
+/* "broken descriptor: WHAT: 'NAME'". Returns false. */
+bool description_fault(Fault *fault, const char *what, const char *name);
 void description_free(Description *description);
 
 /* The value of the text's needs "…" without parsing the rest, for the check that must come before all else:

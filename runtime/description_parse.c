@@ -369,60 +369,7 @@ static void read_lines(DescriptorReader *reader, Description *d, SourceArgument 
         broken(reader, "text after the end");
 }
 
-/* -- the second half of the rules: those that need the whole
- * ----------------------------------------------------- */
-
-static bool complain(Fault *fault, const char *what, const char *name)
-{
-    return fault_set(fault, STATUS_INTERNAL, "broken descriptor: %s: '%s'", what, name);
-}
-
-static bool check_buffer(const Description *d, const DescribedBuffer *b, Fault *fault)
-{
-    int64_t bytes, end;
-    if (b->offset % 64 != 0)
-        return complain(fault, "a misaligned buffer", b->name);
-    if (!buffer_bytes(b, d->batch, &bytes) || !checked_add(b->offset, bytes, &end))
-        return complain(fault, "a buffer too large to address", b->name);
-    if ((b->role == ROLE_SLOT) != (b->of >= 0) || (b->of >= 0 && d->buffer[b->of].role != ROLE_PARAM))
-        return complain(fault, "slots, and only they, belong to a parameter", b->name);
-    if (b->role == ROLE_SCALAR && b->rank > 1)
-        return complain(fault, "a scalar with more than one dimension", b->name);
-    return true;
-}
-
-static bool check_training(const Description *d, Fault *fault)
-{
-    for (int i = 0; i < d->fields; i++) {
-        const DescribedBuffer *b = &d->buffer[d->field[i]];
-        if (b->role != ROLE_INPUT || b->rank < 1 || b->dim[0].count != 1 || b->dim[0].power != 1)
-            return complain(fault, "a field is no input whose first dimension is the batch", b->name);
-        for (int r = 1; r < b->rank; r++)
-            if (b->dim[r].power != 0)
-                return complain(fault, "a field's sample depends on the batch", b->name);
-    }
-    if (d->options > DESCRIPTION_OPTIONS)
-        return complain(fault, "too many options", d->model);
-    for (int i = 0; i < d->options; i++) {
-        const DescribedBuffer *b = &d->buffer[d->option[i].buffer];
-        if (b->role != ROLE_SCALAR || b->rank != 0 || !element_row[b->element].is_float)
-            return complain(fault, "an option is no scalar number", d->option[i].name);
-    }
-    return true;
-}
-
-static bool persists(const DescribedBuffer *b) { return b->role < ROLE_RESULT; }
-
-static bool check_call(const Description *d, int call, Fault *fault)
-{
-    const DescribedCall *c = &d->call[call];
-    for (int i = 0; i < c->buffers; i++) {
-        const DescribedBuffer *b = &d->buffer[c->buffer[i]];
-        if (!persists(b) && (b->first > call || b->last < call))
-            return complain(fault, "a call outside the life of its buffer", b->name);
-    }
-    return true;
-}
+/* -- loops ----------------------------------------------------------------------------------------- */
 
 /* Loops lie within phases, side by side; their calls learn how often they are made. */
 static bool spread_loops(const Description *d, Fault *fault)
@@ -432,86 +379,16 @@ static bool spread_loops(const Description *d, Fault *fault)
         for (int c = d->phase[p].first; c < end; c++) {
             const DescribedCall *first = &d->call[c];
             if (first->loop_calls > end - c)
-                return complain(fault, "a loop beyond the end of its phase", first->name);
+                return description_fault(fault, "a loop beyond the end of its phase", first->name);
             for (int i = 1; i < first->loop_calls; i++) {
                 if (d->call[c + i].loop_calls)
-                    return complain(fault, "a loop in a loop", d->call[c + i].name);
+                    return description_fault(fault, "a loop in a loop", d->call[c + i].name);
                 d->call[c + i].steps = first->steps;
             }
             c += first->loop_calls ? first->loop_calls - 1 : 0;
         }
     }
     return true;
-}
-
-/* `finish` runs with batch = number of samples, for which nothing is planned. */
-static bool check_finish(const Description *d, Fault *fault)
-{
-    const DescribedPhase *p = &d->phase[RUN_FINISH];
-    for (int c = p->first; c < p->first + p->count; c++) {
-        const DescribedCall *call = &d->call[c];
-        if (d->kernel[call->kernel].extent.power != 0)
-            return complain(fault, "a kernel of finish grows with the batch", call->name);
-        for (int i = 0; i < call->buffers; i++)
-            for (int r = 0; r < d->buffer[call->buffer[i]].rank; r++)
-                if (d->buffer[call->buffer[i]].dim[r].power != 0)
-                    return complain(fault, "a buffer of finish grows with the batch",
-                                    d->buffer[call->buffer[i]].name);
-    }
-    return true;
-}
-
-static bool check_results(const Description *d, Fault *fault)
-{
-    for (int p = 0; p < RUN_PHASES; p++)
-        for (int i = 0; i < d->phase[p].results; i++) {
-            const DescribedResult *r = &d->phase[p].result[i];
-            int64_t elements;
-            if (r->role != RESULT_IS_OUTPUT &&
-                (!buffer_elements(&d->buffer[r->buffer], d->batch, &elements) || elements != 1))
-                return complain(fault, "a loss or metric is no single number", r->name);
-        }
-    return true;
-}
-
-/* What a slice reads or writes of the whole batch is a list of samples, in memory too, and is there for all slices. */
-static bool check_slices(const Description *d, Fault *fault)
-{
-    const DescribedPhase *p = &d->phase[RUN_PREDICT];
-    for (int c = p->first; p->slice && c < p->first + p->count; c++)
-        for (int i = 0; i < d->call[c].buffers; i++) {
-            const DescribedBuffer *b = &d->buffer[d->call[c].buffer[i]];
-            for (int r = 0; b->role != ROLE_TRANSIENT && r < b->rank; r++)
-                if (b->dim[r].power && (r || b->dim[r].power > 1 || b->axis[0] != 0))
-                    return complain(fault, "a slice of what is no list of samples", b->name);
-            if (b->role == ROLE_RESULT && (b->first > p->first || b->last < p->first + p->count - 1))
-                return complain(fault, "a result that does not live through all slices", b->name);
-        }
-    return true;
-}
-
-static bool check_whole(const Description *d, Fault *fault)
-{
-    for (int i = 0; i < d->buffers; i++)
-        if (!check_buffer(d, &d->buffer[i], fault))
-            return false;
-    for (int i = 0; i < d->kernels; i++) {
-        int64_t items;
-        if (!kernel_items(&d->kernel[i], d->batch, &items))
-            return complain(fault, "a kernel with too many items", d->kernel[i].name);
-    }
-    for (int i = 0; i < d->calls; i++)
-        if (!check_call(d, i, fault))
-            return false;
-    int calls = 0;
-    for (int i = 0; i < RUN_PHASES; i++)
-        calls += d->phase[i].count;
-    if (calls != d->calls)
-        return complain(fault, "calls outside the phases", d->model);
-    if (!spread_loops(d, fault))
-        return false;
-    return check_training(d, fault) && check_finish(d, fault) && check_slices(d, fault) &&
-           check_results(d, fault);
 }
 
 /* -- memory: counted by the first words of the lines
@@ -548,7 +425,7 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     *d = (Description){0};
     size_t length = strlen(text);
     if (length > INT_MAX)
-        return complain(fault, "a text of over 2 GiB", "");
+        return description_fault(fault, "a text of over 2 GiB", "");
     LineCounts n = count_lines(text);
     size_t arrays = (size_t)n.source * sizeof *d->source + (size_t)n.argument * sizeof(SourceArgument) +
                     (size_t)n.field * sizeof *d->field + (size_t)n.option * sizeof *d->option +
@@ -572,5 +449,5 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     d->buffers = (int)n.buffer, d->kernels = (int)n.kernel, d->calls = (int)n.call;
 
     read_lines(&reader, d, argument, result);
-    return intact(&reader) && check_whole(d, fault);
+    return intact(&reader) && spread_loops(d, fault);
 }

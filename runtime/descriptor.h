@@ -40,6 +40,8 @@
 #ifndef NETC_DESCRIPTOR_H
 #define NETC_DESCRIPTOR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Does the items [begin, end) of one call. argument[0] is the batch, then the call's own. */
@@ -63,5 +65,8 @@ typedef struct NetcEngine {
     void *context;
 } NetcEngine;
 int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv);
+
+/* Whether a descriptor holds together, which netc_main takes for granted. If not, `why` says why not. */
+bool netc_check(const char *descriptor, char *why, size_t size);
 
 #endif

@@ -14,7 +14,7 @@ static Description d;
 static bool parse(const char *text)
 {
     fault = (Fault){0};
-    bool done = description_parse(&d, text, &fault);
+    bool done = description_parse(&d, text, &fault) && description_check(&d, &fault);
     ck_assert_int_eq(done, fault.status == STATUS_OK);
     return done;
 }
@@ -270,7 +270,8 @@ START_TEST(damaged_texts_do_no_harm)
         for (int n = 0; n < 3; n++)
             text[(size_t)rand() % (sizeof toy - 1)] = " 0123456789^\"\n-az\\"[rand() % 18];
         fault = (Fault){0};
-        description_parse(&d, text, &fault);
+        if (description_parse(&d, text, &fault))
+            description_check(&d, &fault);
         description_free(&d);
     }
     free(text);

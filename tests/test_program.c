@@ -76,6 +76,7 @@ START_TEST(the_runtime_reads_it)
     Description d = {0};
     Fault fault = {0};
     ck_assert_msg(description_parse(&d, text, &fault), "%s", fault.text);
+    ck_assert_msg(description_check(&d, &fault), "%s", fault.text);
     ck_assert_str_eq(d.model, "net");
     ck_assert_str_eq(d.source[0].argument[0].string, "a \"b\".csv");
     ck_assert_double_eq(d.source[0].argument[1].number, 0.1);
