@@ -117,7 +117,7 @@ static void add_attributes(KernelBuilder *b)
     if (!b->kernel->once && work >= TINY_WORK)
         add_attribute(b, "nooutline", "");
     if (b->kernel->once || work < SMALL_WORK) {
-        unsigned small = LLVMGetEnumAttributeKindForName("optsize", 7);
+        unsigned small = LLVMGetEnumAttributeKindForName(b->kernel->once ? "minsize" : "optsize", 7);
         LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                                 LLVMCreateEnumAttribute(b->context, small, 0));
     }
@@ -134,7 +134,7 @@ static void add_attributes(KernelBuilder *b)
 static void build_scopes(KernelBuilder *b)
 {
     int count = b->kernel->buffer.count;
-    if (count < 2)
+    if (count < 2 || b->kernel->once)
         return;
     LLVMContextRef c = b->context;
     const char *name = b->kernel->name;
@@ -213,6 +213,7 @@ LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target 
     b.function =
         LLVMAddFunction(module, arena_printf(arena, "kernel.%s", kernel->name), llvm_kernel_type(b.context));
     LLVMSetLinkage(b.function, LLVMInternalLinkage);
+    LLVMSetUnnamedAddress(b.function, LLVMGlobalUnnamedAddr); /* equal ones may be one */
     add_attributes(&b);
     b.builder = LLVMCreateBuilderInContext(b.context);
     LLVMPositionBuilderAtEnd(b.builder, new_block(&b, "entry"));

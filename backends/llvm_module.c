@@ -137,7 +137,7 @@ static const char *const pipeline[] = {
     "default<O0>",
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)",
     ("function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
-     "loop-mssa(licm),early-cse<memssa>,simplifycfg),iroutliner"),
+     "loop-mssa(licm),early-cse<memssa>,simplifycfg),mergefunc,iroutliner"),
     "default<O3>",
 };
 

@@ -251,7 +251,7 @@ static bool may_be_item(const Compute *c, const Schedule *s)
 static void choose_items(const Compilation *p, const Compute *c, Schedule *s)
 {
     int64_t items = 1;
-    while (items < ENOUGH_ITEMS && may_be_item(c, s)) {
+    while ((items < ENOUGH_ITEMS || c->phase == PHASE_INIT) && may_be_item(c, s)) {
         int axis = s->order[s->items++];
         items *= is_const(c, axis) ? tiles_of(p, c, s, axis) : 1;
     }
@@ -428,7 +428,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool trains)
     bool lanes = r && (r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES));
     if (!r) {
         bool is_long = exprs_count(c->pool) > LONG_EXPRESSION;
-        if (!is_long || c->phase != PHASE_INIT) /* what runs once should be small */
+        if (c->phase != PHASE_INIT) /* what runs once should be small, and alike */
             vectorize_last(p, c, &s, is_long ? 1 : 2);
         tile_choices(c, &s);
     } else if (lanes) {
