@@ -128,9 +128,12 @@ Expr *no_define(Definer *d, const Node *node, Expr *const *at)
 Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Expr *otherwise)
 {
     Exprs *pool = d->pool;
-    int64_t always;
-    if (!where || (expr_is_int(where, &always) && always))
+    int64_t known;
+    bool is_known = !where || expr_is_int(where, &known);
+    if (!where || (is_known && known))
         return d->read(d, node, at);
+    if (is_known)
+        return otherwise;
     Expr *outer = d->where;
     d->where = expr_and(pool, outer, where);
     Expr *value = d->read(d, node, at);

@@ -2,23 +2,27 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     MOST_LANES = 16,
     MOST_WRITTEN = 512,    /* vectors of a tile: they are written out */
-    MOST_TILE = 1 << 12,   /* elements of a tile, */
-    MOST_BLOCK = 1 << 14,  /* and of a block: both are on the stack */
+    MOST_TILE = 1 << 12,   /* elements of a tile */
     LARGEST_TILE = 1 << 20 /* that is read */
 };
 
 void schedule_print(Text *text, const Compute *c, const Schedule *s)
 {
     text_add(text, "    schedule items");
+    if (s->chunk)
+        text_printf(text, " i%d/%lld", s->chunk_axis, (long long)(s->chunk * s->tile[s->chunk_axis]));
     for (int i = 0; i < s->outputs; i++) {
         int a = s->order[i];
         text_add(text, i == s->items ? " |" : "");
         if (s->inner && i == s->outputs - s->inner)
             text_printf(text, " block:%d", s->blocked);
+        if (s->strip && i == s->outputs - s->inner)
+            text_printf(text, " strip:%lld%s", (long long)s->strip, s->stage ? " stage" : "");
         text_printf(text, " i%d", a);
         if (s->tile[a] > 1)
             text_printf(text, "/%lld", (long long)s->tile[a]);
@@ -50,31 +54,58 @@ static bool read_axis(Words *w, int *axis)
     return true;
 }
 
+/* The first loop over an axis that has another one among the blocked ones is over its chunks; `chunk` becomes its elements. */
+static bool take_chunk(Schedule *s, int axis, int64_t cut[MAX_OUTPUT_AXES])
+{
+    if (s->chunk || !s->inner || !s->items || s->order[0] != axis || cut[axis] < 2)
+        return false;
+    s->chunk_axis = axis;
+    s->chunk = cut[axis];
+    cut[axis] = 0;
+    s->items--;
+    memmove(&s->order[0], &s->order[1], sizeof s->order[0] * (size_t)--s->outputs);
+    return true;
+}
+
+/* ":1 strip:128 stage" */
+static bool read_block(Words *w, Schedule *s)
+{
+    int64_t number;
+    if (!words_expect_mark(w, ':') || !words_read_integer(w, 0, MAX_OUTPUT_AXES, &number))
+        return false;
+    s->blocked = (int)number;
+    if (!words_accept(w, "strip"))
+        return true;
+    if (!words_expect_mark(w, ':') || !words_read_integer(w, 1, LARGEST_TILE, &s->strip))
+        return false;
+    s->stage = words_accept(w, "stage");
+    return true;
+}
+
 /* "i0 i1/6 | block:1 i2/32": the outer loops. cut[a]: what stands behind the stroke. */
 static bool read_loops(Words *w, Schedule *s, int64_t cut[MAX_OUTPUT_AXES])
 {
     bool bar = false, block = false;
-    for (int64_t number;;) {
+    for (;;) {
         if (!bar && !block && words_accept_mark(w, '|')) {
             bar = true;
         } else if (!block && words_accept(w, "block")) {
-            if (!words_expect_mark(w, ':') || !words_read_integer(w, 0, MAX_OUTPUT_AXES, &number))
-                return false;
             block = true;
-            s->blocked = (int)number;
+            if (!read_block(w, s))
+                return false;
         } else if (is_axis(w)) {
             const char *begin = w->at;
             int axis;
             if (!read_axis(w, &axis))
                 return false;
-            if (s->outputs == MAX_OUTPUT_AXES || cut[axis])
+            s->inner += block;
+            if (s->outputs == MAX_OUTPUT_AXES || (cut[axis] && !take_chunk(s, axis, cut)))
                 return words_fail(w, begin, "axis i%d has two loops", axis);
             cut[axis] = 1;
             if (words_accept_mark(w, '/') && !words_read_integer(w, 2, LARGEST_TILE, &cut[axis]))
                 return false;
             s->order[s->outputs++] = axis;
             s->items += !bar && !block;
-            s->inner += block;
         } else {
             return true;
         }
@@ -131,6 +162,9 @@ bool schedule_read(Words *w, Schedule *s)
         if (a < s->outputs && !cut[a])
             return words_fail(w, w->line, "axis i%d has no loop", a);
     }
+    if (s->chunk && s->chunk % s->tile[s->chunk_axis])
+        return words_fail(w, w->line, "the chunks of axis i%d are not made of its tiles", s->chunk_axis);
+    s->chunk /= s->tile[s->chunk_axis];
     return true;
 }
 
@@ -147,12 +181,69 @@ static const char *fault(const char *format, ...)
     return text;
 }
 
+static const char *chunk_fault(const Compute *c, const Schedule *s)
+{
+    bool found = s->chunk == 0;
+    for (int i = s->outputs - s->inner; i < s->outputs; i++)
+        found |= s->order[i] == s->chunk_axis;
+    if (!found || s->chunk < 0)
+        return fault("schedule of '%s' cuts the loop of axis %d, which does not run inside", c->name,
+                     s->chunk_axis);
+    for (int i = 0; s->chunk && i < s->items; i++)
+        if (c->axis.at[s->order[i]].extent.power)
+            return fault("schedule of '%s': axis %d grows with the batch beside a cut loop", c->name,
+                         s->order[i]);
+    return NULL;
+}
+
+/* What would be staged: of the product's operands the one that is read in vectors; NULL if it is not for all tiles the same. */
+Expr *schedule_staged(const Compute *c, const Schedule *s)
+{
+    Expr *term = c->reduce ? c->reduce->arg[0] : NULL, *found = NULL;
+    if (!term || term->kind != EXPR_APPLY || term->op != SCALAR_MUL || s->vector < 0)
+        return NULL;
+    for (int k = 0; k < 2; k++)
+        if (expr_uses_axis(term->arg[k], s->vector)) {
+            if (found)
+                return NULL;
+            found = term->arg[k];
+        }
+    for (int i = s->outputs - s->inner; found && i < s->outputs; i++)
+        if (expr_uses_axis(found, s->order[i]))
+            return NULL;
+    return found;
+}
+
+static const char *strip_fault(const Compute *c, const Schedule *s)
+{
+    const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
+    if (s->strip < 0 || (s->strip && !s->inner) || (s->stage && !s->strip))
+        return fault("schedule of '%s' has strips of %lld terms for %d loops", c->name, (long long)s->strip,
+                     s->inner);
+    if (!s->stage)
+        return NULL;
+    int64_t elements = s->strip;
+    if (!schedule_staged(c, s) || c->axis.at[s->vector].extent.power)
+        return fault("schedule of '%s' stages what differs between tiles", c->name);
+    elements *= s->tile[s->vector];
+    for (int i = (r->tree == TREE_LEAVES ? r->leaf : 0) + s->blocked + 1; i < r->axes; i++) {
+        const ComputeAxis *a = &c->axis.at[r->axis[i]];
+        if (a->extent.power || a->dynamic)
+            return fault("schedule of '%s' stages an axis of unknown length", c->name);
+        elements *= a->extent.count < MOST_BLOCK ? a->extent.count : MOST_BLOCK + 1;
+        elements = elements < MOST_BLOCK ? elements : MOST_BLOCK + 1;
+    }
+    if (elements > MOST_BLOCK)
+        return fault("schedule of '%s' stages more than %d elements", c->name, MOST_BLOCK);
+    return NULL;
+}
+
 static const char *blocks_fault(const Compute *c, const Schedule *s)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
     int chain = r ? r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0) : 0;
     bool leaves = r && r->tree == TREE_LEAVES; /* tiles may take turns on a whole leaf */
-    if ((s->blocked > 0 && !s->inner) || (s->inner > 0 && !s->blocked && !leaves) ||
+    if ((s->blocked > 0 && !s->inner) || (s->inner > 0 && !s->blocked && !s->strip && !leaves) ||
         s->inner + s->items > s->outputs || s->blocked >= (chain > 0 ? chain : 1))
         return fault("schedule of '%s' blocks %d of %d reduced axes around %d loops", c->name, s->blocked,
                      chain, s->inner);
@@ -161,11 +252,14 @@ static const char *blocks_fault(const Compute *c, const Schedule *s)
         int a = s->order[i];
         Size extent = c->axis.at[a].extent;
         bool inner = i >= s->outputs - s->inner;
-        if (extent.power && (inner || s->tile[a] > 1))
+        bool cut = s->chunk && a == s->chunk_axis;
+        if (extent.power && !cut && (inner || s->tile[a] > 1))
             return fault("schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a "
                          "block",
                          c->name, a);
-        elements *= inner ? (extent.count + s->tile[a] - 1) / s->tile[a] * s->tile[a] : s->tile[a];
+        int64_t tiles = inner ? (extent.count + s->tile[a] - 1) / s->tile[a] : 1;
+        tiles = cut ? (s->chunk < MOST_BLOCK ? s->chunk : MOST_BLOCK + 1) : tiles;
+        elements *= tiles * s->tile[a];
         if (elements > MOST_BLOCK)
             return fault("schedule of '%s': more than %d sums wait in a block", c->name, MOST_BLOCK);
     }
@@ -215,5 +309,7 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
         seen |= 1u << a;
     }
     const char *found = tiles_fault(c, s);
+    found = found ? found : chunk_fault(c, s);
+    found = found ? found : strip_fault(c, s);
     return found ? found : blocks_fault(c, s);
 }

@@ -17,16 +17,26 @@ typedef struct Schedule {
                                       grow with the batch */
     int inner; /* so many trailing outer loops run inside the first `blocked` axes of the chain, or of a leaf: their */
     int blocked; /* accumulators wait in memory, and what a step of those axes, or a leaf, reads stays in cache */
-    int vector;        /* the output axis in vectors; -1: none */
-    int lanes;         /* of a vector along it */
+    int chunk_axis; /* one of those trailing loops is cut: an item makes `chunk` tiles along this axis; items go along the */
+    int64_t chunk; /* chunks first, and this axis, but no other, may grow with the batch; 0: none is cut */
+    int64_t
+        strip; /* the first reduced axis within the tiles is cut, too: the tiles take turns on so many terms; 0: on all */
+    bool stage; /* what the tiles read in vectors of such a strip is copied first: then it is contiguous */
+    int vector; /* the output axis in vectors; -1: none */
+    int lanes;  /* of a vector along it */
     bool lanes_reduce; /* a reduction by lanes keeps them in one vector of TREE_LANE_COUNT */
     bool tuned;        /* it comes from a tune file; changes nothing */
 } Schedule;
+
+enum { MOST_BLOCK = 1 << 14 }; /* elements of a block that waits, or is staged: they are on the stack */
 
 /* One line; without the Compute, which may be NULL, it lacks the word for its reduction. */
 void schedule_print(Text *text, const Compute *compute, const Schedule *schedule);
 /* Reads what schedule_print wrote, to the line's end. Whether it fits a Compute schedule_fault says. */
 bool schedule_read(Words *words, Schedule *schedule);
+/* Of the product's operands the one that a schedule with `stage` copies: it is read in vectors, and is for all tiles of the
+   trailing loops the same. NULL if there is none. */
+Expr *schedule_staged(const Compute *compute, const Schedule *schedule);
 /* The first rule that is broken, in words, or NULL. Every schedule without fault gives the same bits. */
 const char *schedule_fault(const Compute *compute, const Schedule *schedule);
 

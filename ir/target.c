@@ -18,7 +18,7 @@ const Target target_list[] = {
     {"x86-64-v3", "AVX2 and FMA: Intel since Haswell, AMD since Zen", X86_64, "x86-64-v3", "generic", "",
      FLAGS_V3, NEEDS_V3, 8, 16, true, 32 * KIB, 512 * KIB},
     {"x86-64-v4", "AVX-512: Intel servers since Skylake, AMD since Zen 4", X86_64, "x86-64-v4", "generic", "",
-     FLAGS_V4, NEEDS_V4, 16, 32, true, 32 * KIB, 1024 * KIB},
+     FLAGS_V4, NEEDS_V4, 16, 32, true, 48 * KIB, 1024 * KIB},
     {"znver3", "x86-64-v3, ordered for AMD Zen 3", X86_64, "x86-64-v3", "znver3", "",
      FLAGS_V3 " -mtune=znver3", NEEDS_V3, 8, 16, true, 32 * KIB, 512 * KIB},
     {"znver5", "x86-64-v4, ordered for AMD Zen 5", X86_64, "x86-64-v4", "znver5", "", FLAGS_V4, NEEDS_V4, 16,

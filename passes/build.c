@@ -51,6 +51,11 @@ int build_local(Builder *b, const char *name, DType dtype, int64_t count)
 
 Expr *build_int(Builder *b, int64_t value) { return expr_int(b->pool, DTYPE_I64, value); }
 
+Expr *build_min(Builder *b, Expr *x, Expr *y)
+{
+    return expr_apply(b->pool, SCALAR_SELECT, expr_less(b->pool, x, y), x, y);
+}
+
 /* ---- a tile --------------------------------------------------------------------------------------------- */
 
 /* An extent in vectors: so many of `lanes`, then powers of two for the rest. */
@@ -105,6 +110,19 @@ static int64_t tile_width(const Schedule *s)
     return s->vector < 0 ? 1 : (s->tile[s->vector] + s->lanes - 1) / s->lanes * s->lanes;
 }
 
+/* Row after row; a lone one lies where the full tile has it. */
+static Expr *place_in_tile(Builder *b, const Tile *tile, Expr *row, Expr *column, int64_t offset)
+{
+    int64_t width = tile_width(b->schedule), lone = tile->lone_row < 0 ? 1 : width;
+    Expr *place = expr_add(b->pool, expr_mul(b->pool, row, build_int(b, width)), column);
+    place = expr_add(b->pool, place, build_int(b, offset));
+    if (!tile->lone)
+        return place;
+    for (int r = tile->lone_row + 1; tile->lone_row >= 0 && r < tile->rows; r++)
+        lone *= tile->size[r];
+    return expr_add(b->pool, place, expr_mul(b->pool, tile->lone, build_int(b, lone)));
+}
+
 /* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
    accumulators of its piece is `slot`. */
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
@@ -136,12 +154,12 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
             lane_axis = build_axis(b, size_of(piece.lanes));
             lane = expr_axis(b->pool, lane_axis);
         }
-        Expr *column = expr_add(b->pool, expr_mul(b->pool, number, lanes), lane);
-        column = expr_add(b->pool, column, build_int(b, piece.offset));
-        b->place = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile_width(b->schedule))), column);
+        b->place = place_in_tile(b, tile, slot, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane),
+                                 piece.offset);
         Expr *vector = expr_add(b->pool, number, build_int(b, piece.first));
         slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, piece.of)), vector);
         slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
+        b->column = expr_add(b->pool, expr_mul(b->pool, vector, lanes), lane);
         if (tile->vector >= 0)
             b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, &piece, number), lane);
         Stmt *body = leaf(b, tile, p, slot, context);
@@ -277,6 +295,10 @@ static Stmt *build_variants(Builder *b, Tile *tile, int axis)
     }
     int64_t size = b->schedule->tile[axis];
     Size extent = b->compute->axis.at[axis].extent;
+    if (b->only_columns && axis != b->schedule->vector) {
+        b->with[axis] = b->outer[axis]; /* not used if it is a loop inside */
+        return build_variants(b, tile, axis + 1);
+    }
     Expr *outer = b->outer[axis], *base = expr_mul(pool, outer, build_int(b, size));
     if (size == 1 && axis != b->schedule->vector) {
         b->with[axis] = outer;
@@ -300,7 +322,9 @@ static Stmt *build_variants(Builder *b, Tile *tile, int axis)
     last = expr_less(pool, end, next);
     Stmt *both = build_if(b, full, variant(b, *tile, axis, base, size));
     int single = build_axis(b, size_of(size));
-    Stmt *rows = variant(b, *tile, axis, expr_add(pool, base, expr_axis(pool, single)), 1);
+    tile->lone = expr_axis(pool, single);
+    tile->lone_row = axis == b->schedule->vector ? -1 : tile->rows;
+    Stmt *rows = variant(b, *tile, axis, expr_add(pool, base, tile->lone), 1);
     build_append(&both,
                  build_if(b, last, build_for(b, LOOP_SERIAL, single, expr_sub(pool, end, base), rows)));
     return both;
@@ -334,7 +358,7 @@ static Stmt *decode_items(Builder *b)
     Kernel *k = b->kernel;
     k->items = (Items){1, size_of(1), 1};
     k->item_axis = -1;
-    if (!s->items)
+    if (!s->items && !s->chunk)
         return NULL;
     k->item_axis = build_axis(b, (Size){-1, 0});
     Expr *item = expr_axis(b->pool, k->item_axis);
@@ -343,7 +367,7 @@ static Stmt *decode_items(Builder *b)
         int axis = s->order[i];
         Expr *count = tile_count(b, axis);
         int64_t constant;
-        if (i == 0) {
+        if (i == 0 && !s->chunk) {
             b->outer[axis] = bind_temp(b, &lets, item);
             k->items.size = b->compute->axis.at[axis].extent;
             k->items.divisor = s->tile[axis];
@@ -356,8 +380,15 @@ static Stmt *decode_items(Builder *b)
         item = expr_div(b->pool, item, count);
         k->items.outer *= constant;
     }
+    if (s->chunk) {
+        b->chunk = bind_temp(b, &lets, item);
+        k->items.size = b->compute->axis.at[s->chunk_axis].extent;
+        k->items.divisor = s->tile[s->chunk_axis] * s->chunk;
+    }
     return lets;
 }
+
+static bool is_cut(const Schedule *s, int axis) { return s->chunk && axis == s->chunk_axis; }
 
 /* The outer loops [loop, end) around what `inside` builds. */
 static Stmt *build_outer(Builder *b, int loop, int end, Stmt *(*inside)(Builder *b))
@@ -367,12 +398,22 @@ static Stmt *build_outer(Builder *b, int loop, int end, Stmt *(*inside)(Builder 
         return inside(b);
     int axis = s->order[loop];
     Size extent = b->compute->axis.at[axis].extent;
-    if (extent.power == 0)
+    Expr *count = tile_count(b, axis);
+    bool cut = is_cut(s, axis);
+    if (cut)
+        extent = size_of(s->chunk);
+    else if (extent.power == 0)
         extent.count = (extent.count + s->tile[axis] - 1) / s->tile[axis];
     int outer = build_axis(b, extent);
     b->outer[axis] = expr_axis(b->pool, outer);
+    if (cut) {
+        Expr *most = build_int(b, s->chunk), *before = expr_mul(b->pool, b->chunk, most);
+        b->chunk_tile = b->outer[axis];
+        b->outer[axis] = expr_add(b->pool, before, b->chunk_tile);
+        count = build_min(b, expr_sub(b->pool, count, before), most);
+    }
     Stmt *body = build_outer(b, loop + 1, end, inside);
-    return build_for(b, LOOP_SERIAL, outer, tile_count(b, axis), body);
+    return build_for(b, LOOP_SERIAL, outer, count, body);
 }
 
 static Stmt *one_tile(Builder *b)
@@ -388,6 +429,16 @@ Stmt *build_tiles(Builder *b, TileBody *body, void *context)
     return build_outer(b, b->schedule->outputs - b->schedule->inner, b->schedule->outputs, one_tile);
 }
 
+Stmt *build_columns(Builder *b, TileBody *body, void *context)
+{
+    b->body = body;
+    b->context = context;
+    b->only_columns = true;
+    Stmt *all = one_tile(b);
+    b->only_columns = false;
+    return all;
+}
+
 static Stmt *all_tiles(Builder *b)
 {
     return b->compute->reduce ? build_reduction(b) : build_tiles(b, store_tile, NULL);
@@ -397,9 +448,12 @@ Expr *build_tile_number(Builder *b)
 {
     const Schedule *s = b->schedule;
     Expr *number = build_int(b, 0);
-    for (int i = s->outputs - s->inner; i < s->outputs; i++)
-        number =
-            expr_add(b->pool, expr_mul(b->pool, number, tile_count(b, s->order[i])), b->outer[s->order[i]]);
+    for (int i = s->outputs - s->inner; i < s->outputs; i++) {
+        int axis = s->order[i];
+        bool cut = is_cut(s, axis);
+        Expr *count = cut ? build_int(b, s->chunk) : tile_count(b, axis);
+        number = expr_add(b->pool, expr_mul(b->pool, number, count), cut ? b->chunk_tile : b->outer[axis]);
+    }
     return number;
 }
 
@@ -415,9 +469,11 @@ int64_t build_tile_count(const Builder *b)
 {
     const Schedule *s = b->schedule;
     int64_t count = 1;
-    for (int i = s->outputs - s->inner; i < s->outputs; i++)
-        count *=
-            (b->compute->axis.at[s->order[i]].extent.count + s->tile[s->order[i]] - 1) / s->tile[s->order[i]];
+    for (int i = s->outputs - s->inner; i < s->outputs; i++) {
+        int axis = s->order[i];
+        int64_t extent = b->compute->axis.at[axis].extent.count;
+        count *= is_cut(s, axis) ? s->chunk : (extent + s->tile[axis] - 1) / s->tile[axis];
+    }
     return count;
 }
 

@@ -21,6 +21,9 @@ typedef struct Tile {
     Expr *base[MAX_OUTPUT_AXES];
     int vector; /* -1: one element */
     Expr *vector_base;
+    Expr *
+        lone; /* one of the last rows or columns of an axis that grows: its number within a full tile; or NULL */
+    int lone_row; /* which of the rows' axes that is; -1: the vector axis */
     int pieces;
     Piece piece[MAX_PIECES];
 } Tile;
@@ -35,12 +38,16 @@ struct Builder {
     const Schedule *schedule;
     Kernel *kernel;
     Expr *outer[MAX_OUTPUT_AXES]; /* by output axis: which tile */
+    Expr *chunk;                  /* of the loop that is cut: which chunk of tiles, */
+    Expr *chunk_tile;             /* and which tile of that */
+    Expr *column;                 /* of the leaf that is built: its place within the piece, rows left out */
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
     void *context;
     Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
     bool overlap; /* vectors may overlap at the end of their axis */
-    bool rolled;  /* the tile's loops stay loops: what is done once a block need not be written out */
+    bool only_columns;
+    bool rolled; /* the tile's loops stay loops: what is done once a block need not be written out */
 };
 
 typedef Stmt *TileLeaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context);
@@ -52,12 +59,16 @@ Stmt *build_for(Builder *b, LoopKind loop, int axis, Expr *extent, Stmt *body);
 int build_local(Builder *b, const char *name, DType dtype,
                 int64_t count); /* the one of that name, enlarged */
 Expr *build_int(Builder *b, int64_t value);
+Expr *build_min(Builder *b, Expr *x, Expr *y);
 Expr *build_substitute(Builder *b, Expr *e);
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context);
 int64_t tile_slots(const Tile *tile, int piece); /* accumulators of as many lanes as the piece has */
 
 /* The inner outer loops, around each of their tiles, in full and last variants, as `body` makes it. */
 Stmt *build_tiles(Builder *b, TileBody *body, void *context);
+
+/* One tile of one row: all variants of the vector axis alone. */
+Stmt *build_columns(Builder *b, TileBody *body, void *context);
 
 /* The number of a tile within the inner outer loops, and the most elements that a tile has in memory. */
 Expr *build_tile_number(Builder *b);

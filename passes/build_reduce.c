@@ -17,9 +17,16 @@ typedef struct Reducer {
     int first;    /* of the chain's axes; those before number the leaves */
     int levels;
     int lanes;
-    Expr *place;    /* in the block, not of a tile */
-    bool in_memory; /* leaves below work on the block's accumulators, not on the tile's */
-    bool rolled;    /* what a tile does once, not for each term, are loops over accumulators in memory */
+    Expr *start, *length; /* of a strip of terms along the axis `strip_axis`; NULL: there are no strips */
+    Expr *within;         /* which of a strip's terms */
+    Expr *turn, *turns;   /* which strip, of how many */
+    Expr *complete;       /* LEAVES: how many levels of the stack are, after this leaf */
+    int strip_axis;
+    Expr *staged;         /* the operand that is read from its copy; NULL: none */
+    Expr *place;          /* in the block, not of a tile; NULL: of a tile */
+    bool in_memory;       /* leaves below work on the block's accumulators, not on the tile's; */
+    bool stacks_in_block; /* if the tile's, its stacks are the block's nevertheless */
+    bool rolled; /* what a tile does once, not for each term, are loops over accumulators in memory */
 } Reducer;
 
 /* An accumulator: of the tile, in registers; or of the block of tiles that the inner loops run over, in memory. */
@@ -31,32 +38,33 @@ typedef struct Slot {
 /* All tiles of the inner loops, one after another. */
 static int64_t block_elements(const Builder *b) { return build_tile_elements(b) * build_tile_count(b); }
 
-static Slot block_accumulator(Builder *b, const Reducer *x)
+static Expr *place_in_block(Builder *b, const Reducer *x)
 {
-    Slot sum = {build_local(b, "block", x->term->dtype, block_elements(b)), x->place};
-    if (!sum.at) {
-        Expr *tile = expr_mul(b->pool, build_tile_number(b), build_int(b, build_tile_elements(b)));
-        sum.at = expr_add(b->pool, tile, b->place);
-    }
-    return sum;
+    if (x->place)
+        return x->place;
+    Expr *tile = expr_mul(b->pool, build_tile_number(b), build_int(b, build_tile_elements(b)));
+    return expr_add(b->pool, tile, b->place);
 }
 
 static Slot accumulator(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
 {
+    DType dtype = x->term->dtype;
     if (x->in_memory && b->schedule->inner)
-        return block_accumulator(b, x);
+        return (Slot){build_local(b, "block", dtype, block_elements(b)), place_in_block(b, x)};
     const char *kind = x->in_memory ? "block" : "sum";
     const char *name = arena_printf(b->arena, "%s%d", kind, tile->piece[piece].lanes);
-    return (Slot){build_local(b, name, x->term->dtype, tile_slots(tile, piece)), slot};
+    return (Slot){build_local(b, name, dtype, tile_slots(tile, piece)), slot};
 }
 
 /* Level x->number of the stack of an accumulator. */
 static Slot stack_of(Builder *b, const Reducer *x, const Tile *tile, int piece, Expr *slot)
 {
     Slot sum = accumulator(b, x, tile, piece, slot);
-    bool block = x->in_memory && b->schedule->inner;
+    bool block = (x->in_memory && b->schedule->inner) || x->stacks_in_block;
     int64_t elements = block ? block_elements(b) : build_tile_elements(b);
     const char *name = block ? "stack" : arena_printf(b->arena, "stack%d", tile->piece[piece].lanes);
+    if (block)
+        sum.at = place_in_block(b, x);
     Expr *at = expr_add(b->pool, expr_mul(b->pool, x->number, build_int(b, elements)), sum.at);
     return (Slot){build_local(b, name, x->term->dtype, elements * x->levels), at};
 }
@@ -97,11 +105,45 @@ static Stmt *clear_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, voi
     return set(b, accumulator(b, x, tile, piece, slot), identity(b, x->reduction, x->term->dtype));
 }
 
+/* Where the copy of a strip's terms has those of a piece: term by term, each a row of the tile's columns. */
+static Slot stage_slot(Builder *b, const Reducer *x, const Tile *tile, int piece)
+{
+    const Reduction *r = x->reduction;
+    int64_t terms = b->schedule->strip, columns = tile->piece[piece].of * tile->piece[piece].lanes;
+    Expr *term = x->within;
+    for (int i = x->first + b->schedule->blocked + 1; i < r->axes; i++) {
+        int64_t extent = b->compute->axis.at[r->axis[i]].extent.count;
+        terms *= extent;
+        term =
+            expr_add(b->pool, expr_mul(b->pool, term, build_int(b, extent)), expr_axis(b->pool, r->axis[i]));
+    }
+    const char *name = arena_printf(b->arena, "stage%d", tile->piece[piece].lanes);
+    Expr *at = expr_add(b->pool, expr_mul(b->pool, term, build_int(b, columns)), b->column);
+    return (Slot){build_local(b, name, x->staged->dtype, terms * columns), at};
+}
+
+static Stmt *stage_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
+{
+    const Reducer *x = context;
+    (void)slot;
+    return set(b, stage_slot(b, x, tile, piece), build_substitute(b, x->staged));
+}
+
+static Expr *term_of(Builder *b, const Reducer *x, const Tile *tile, int piece)
+{
+    if (!x->staged)
+        return build_substitute(b, x->term);
+    Expr *copy = get(b, stage_slot(b, x, tile, piece)), *arg[2];
+    for (int i = 0; i < 2; i++)
+        arg[i] = x->term->arg[i] == x->staged ? copy : build_substitute(b, x->term->arg[i]);
+    return expr_apply(b->pool, x->term->op, arg[0], arg[1], NULL);
+}
+
 static Stmt *term_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
 {
     const Reducer *x = context;
     Slot sum = accumulator(b, x, tile, piece, slot);
-    return set(b, sum, accumulate(b, x->reduction, get(b, sum), build_substitute(b, x->term)));
+    return set(b, sum, accumulate(b, x->reduction, get(b, sum), term_of(b, x, tile, piece)));
 }
 
 /* Between the block in memory and the tile in registers. */
@@ -251,22 +293,111 @@ static Stmt *everywhere_in_block(Builder *b, Reducer *x, TileLeaf *leaf)
     return build_for(b, LOOP_SERIAL, vector, build_int(b, vectors), all);
 }
 
+/* The chain's axes within a block or strip. */
+static Stmt *around_terms(Builder *b, Reducer *x, Stmt *(*body)(Builder *b, const Tile *tile, Reducer *x),
+                          const Tile *tile)
+{
+    const Reduction *r = x->reduction;
+    int first = x->first + b->schedule->blocked;
+    if (!x->start)
+        return around(b, r, first, r->axes, body(b, tile, x));
+    int term = build_axis(b, size_of(b->schedule->strip));
+    x->within = expr_axis(b->pool, term);
+    b->with[x->strip_axis] = expr_add(b->pool, x->start, x->within);
+    Stmt *all = around(b, r, first + 1, r->axes, body(b, tile, x));
+    b->with[x->strip_axis] = expr_axis(b->pool, x->strip_axis);
+    return build_for(b, LOOP_SERIAL, term, x->length, all);
+}
+
+static Stmt *terms(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, term_leaf, x); }
+
+static Stmt *copies(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, stage_leaf, x); }
+
 static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)
 {
     Reducer x = *(Reducer *)context;
     Stmt *all = build_tile(b, tile, fetch_leaf, &x);
     x.in_memory = false;
-    build_append(&all, around(b, x.reduction, x.first + b->schedule->blocked, x.reduction->axes,
-                              build_tile(b, tile, term_leaf, &x)));
+    build_append(&all, around_terms(b, &x, terms, tile));
     build_append(&all, build_tile(b, tile, put_leaf, &x));
     return all;
+}
+
+static bool never(const Expr *condition)
+{
+    int64_t holds;
+    return expr_is_int(condition, &holds) && !holds;
+}
+
+static Stmt *build_when(Builder *b, Expr *condition, Stmt *body)
+{
+    int64_t holds;
+    if (expr_is_int(condition, &holds))
+        return body;
+    return build_stmt(b, (Stmt){.kind = STMT_IF, .value = condition, .body = body});
+}
+
+static Stmt *finish_tile(Builder *b, const Tile *tile, Reducer *x);
+
+/* Where no axis is blocked: the tile's sums begin with the first strip and are done after the last; only between strips do they
+   wait in the block. */
+static Stmt *take_turn(Builder *b, const Tile *tile, void *context)
+{
+    Reducer x = *(Reducer *)context;
+    Exprs *pool = b->pool;
+    Expr *zero = build_int(b, 0), *one = build_int(b, 1), *next = expr_add(pool, x.turn, one);
+    Expr *is_first = expr_less(pool, x.turn, one), *is_later = expr_less(pool, zero, x.turn);
+    Expr *goes_on = expr_less(pool, next, x.turns),
+         *is_last = expr_less(pool, x.turns, expr_add(pool, next, one));
+    x.in_memory = false;
+    Stmt *all = build_when(b, is_first, build_tile(b, tile, clear_leaf, &x));
+    if (!never(is_later))
+        build_append(&all, build_when(b, is_later, build_tile(b, tile, fetch_leaf, &x)));
+    build_append(&all, around_terms(b, &x, terms, tile));
+    if (!never(goes_on))
+        build_append(&all, build_when(b, goes_on, build_tile(b, tile, put_leaf, &x)));
+    build_append(&all, build_when(b, is_last, finish_tile(b, tile, &x)));
+    return all;
+}
+
+static Stmt *copy_strip(Builder *b, const Tile *tile, void *context)
+{
+    return around_terms(b, context, copies, tile);
+}
+
+/* What the tiles do with each strip of the first axis that is not blocked, or with all of its terms. An empty chain has a strip,
+   too, for its sums begin and end. */
+static Stmt *strips(Builder *b, Reducer *x, TileBody *body)
+{
+    Exprs *pool = b->pool;
+    int64_t strip = b->schedule->strip, number = 1, all_terms = 0;
+    Expr *zero = build_int(b, 0), *one = build_int(b, 1);
+    x->turn = zero;
+    x->turns = one;
+    if (!strip)
+        return build_tiles(b, body, x);
+    x->strip_axis = x->reduction->axis[x->first + b->schedule->blocked];
+    x->staged = b->schedule->stage ? schedule_staged(b->compute, b->schedule) : NULL;
+    Expr *size = build_int(b, strip), *extent = extent_of(b, x->strip_axis);
+    x->turns = expr_div(pool, expr_add(pool, extent, build_int(b, strip - 1)), size);
+    bool known = expr_is_int(x->turns, &number) && expr_is_int(extent, &all_terms);
+    if (!known)
+        x->turns = expr_apply(pool, SCALAR_SELECT, expr_less(pool, x->turns, one), one, x->turns);
+    int axis = build_axis(b, known ? size_of(number) : (Size){-1, 0});
+    x->turn = known && number == 1 ? zero : expr_axis(pool, axis);
+    x->start = expr_mul(pool, x->turn, size);
+    x->length = known && all_terms % strip == 0 ? size : build_min(b, size, expr_sub(pool, extent, x->start));
+    Stmt *all = x->staged ? build_columns(b, copy_strip, x) : NULL;
+    build_append(&all, build_tiles(b, body, x));
+    x->start = NULL;
+    return known && number == 1 ? all : build_for(b, LOOP_SERIAL, axis, x->turns, all);
 }
 
 static Stmt *blocked_chain(Builder *b, Reducer *x)
 {
     Stmt *all = everywhere_in_block(b, x, clear_leaf);
-    build_append(&all, around(b, x->reduction, x->first, x->first + b->schedule->blocked,
-                              build_tiles(b, continue_chain, x)));
+    int end = x->first + b->schedule->blocked;
+    build_append(&all, around(b, x->reduction, x->first, end, strips(b, x, continue_chain)));
     return all;
 }
 
@@ -366,7 +497,7 @@ static Stmt *on_tile(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
 static Stmt *on_block(Builder *b, const Tile *tile, Reducer *x, TileLeaf *leaf)
 {
     (void)tile;
-    return everywhere_in_block(b, x, leaf);
+    return b->schedule->blocked ? everywhere_in_block(b, x, leaf) : walk(b, x, leaf);
 }
 
 static int levels_for(const Expr *count)
@@ -381,7 +512,33 @@ static int levels_for(const Expr *count)
 }
 
 /* In the order of a binary counter: after leaf i, as many pairs are complete as i + 1 has trailing zeros; level l of the
-   stack holds the sum of 2^l leaves. tile is NULL if each leaf is a chain in blocks. */
+   stack holds the sum of 2^l leaves. */
+static Stmt *add_leaf(Builder *b, const Tile *tile, Reducer *x, Everywhere *everywhere)
+{
+    int level = build_axis(b, size_of(x->levels));
+    x->number = expr_axis(b->pool, level);
+    Stmt *all = build_for(b, LOOP_SERIAL, level, x->complete, everywhere(b, tile, x, merge_leaf));
+    x->number = x->complete;
+    build_append(&all, everywhere(b, tile, x, push_leaf));
+    return all;
+}
+
+static Stmt *finish_tile(Builder *b, const Tile *tile, Reducer *x)
+{
+    if (x->reduction->tree == TREE_LEAVES) {
+        x->stacks_in_block = true;
+        return add_leaf(b, tile, x, on_tile);
+    }
+    Stmt *all = NULL;
+    if (worth_rolling(b, tile, x)) {
+        all = build_tile(b, tile, put_leaf, x);
+        x->in_memory = true;
+    }
+    build_append(&all, on_tile(b, tile, x, result_leaf));
+    return all;
+}
+
+/* The sum of all leaves. tile is NULL if the tiles take turns on a leaf. */
 static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
 {
     const Reduction *r = x->reduction;
@@ -394,17 +551,16 @@ static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
         count = expr_mul(pool, count, extent);
     }
     x->levels = levels_for(count);
+    x->complete = expr_apply(pool, SCALAR_CTZ, expr_add(pool, leaf, one), NULL, NULL);
     Stmt *body = NULL;
-    if (!tile)
+    if (!tile && !b->schedule->blocked)
+        body = strips(b, x, take_turn);
+    else if (!tile)
         body = blocked_chain(b, x);
     else
         body = r->inner == TREE_LANES ? reduce_lanes(b, tile, x) : chain(b, tile, x);
-    Expr *complete = expr_apply(pool, SCALAR_CTZ, expr_add(pool, leaf, one), NULL, NULL);
-    int level = build_axis(b, size_of(x->levels));
-    x->number = expr_axis(pool, level);
-    build_append(&body, build_for(b, LOOP_SERIAL, level, complete, everywhere(b, tile, x, merge_leaf)));
-    x->number = complete;
-    build_append(&body, everywhere(b, tile, x, push_leaf));
+    if (tile || b->schedule->blocked)
+        build_append(&body, add_leaf(b, tile, x, everywhere));
     Stmt *all = around(b, r, 0, r->leaf, body);
 
     Expr *lowest = expr_apply(pool, SCALAR_CTZ, count, NULL, NULL);
@@ -452,6 +608,8 @@ Stmt *build_reduction(Builder *b)
     if (!b->schedule->inner)
         return build_tiles(b, one_tile, &x);
     x.in_memory = true;
+    if (x.reduction->tree == TREE_CHAIN && !b->schedule->blocked)
+        return strips(b, &x, take_turn);
     Stmt *all = x.reduction->tree == TREE_LEAVES ? reduce_leaves(b, NULL, &x) : blocked_chain(b, &x);
     build_append(&all, walk(b, &x, result_leaf));
     return all;

@@ -1,5 +1,6 @@
 /* Neighbouring axes that memory does not tell apart become one: a relu over [n, h, w, c] is one loop, a convolution's
-   kernel column and channel are one reduced axis. The order of terms stays what it was. */
+   kernel column and channel are one reduced axis. The order of terms stays what it was. An axis of a copy whose addresses are
+   made of quotients and rests of it is cut, before: a reshape of what lies in another order becomes loops in straight lines. */
 #include "form.h"
 
 #include <string.h>
@@ -139,6 +140,93 @@ static bool merge_reduced(Compute *c)
     return false;
 }
 
+/* ---- cutting axes ------------------------------------------------------------------------------------------ */
+
+enum { MOST_CUTS = 8, SHORT_VECTOR = 8 };
+
+typedef struct Cut {
+    const Compute *compute;
+    int axis;
+    int64_t inner;
+} Cut;
+
+static bool may_cut(const Compute *c, int axis, int64_t inner)
+{
+    Size extent = c->axis.at[axis].extent;
+    return inner > 1 && extent.count % inner == 0 && (extent.power || extent.count > inner) &&
+           (inner >= SHORT_VECTOR || axis + 1 < c->outputs);
+}
+
+/* A quotient or rest by a number of steps along one axis. */
+static Visit quotient_visitor(Expr *e, void *context)
+{
+    Cut *cut = context;
+    int64_t by, stride;
+    if (e->kind != EXPR_APPLY || (e->op != SCALAR_DIV && e->op != SCALAR_MOD) || !expr_is_int(e->arg[1], &by))
+        return VISIT_DEEPER;
+    for (int a = 0; a < cut->compute->outputs; a++)
+        if (expr_stride(e->arg[0], a, &stride) && stride > 0 && by % stride == 0 &&
+            may_cut(cut->compute, a, by / stride)) {
+            cut->axis = a;
+            cut->inner = by / stride;
+            return VISIT_STOP;
+        }
+    return VISIT_DEEPER;
+}
+
+static Visit address_visitor(Expr *e, void *context)
+{
+    Cut *cut = context;
+    if (e->kind != EXPR_LOAD)
+        return VISIT_DEEPER;
+    return expr_visit(cut->compute->pool, e->arg[0], quotient_visitor, cut) ? VISIT_PAST : VISIT_STOP;
+}
+
+/* The axis becomes two: which run of `inner`, and where in it. */
+static void cut_axis(Compute *c, int axis, int64_t inner)
+{
+    Arena *arena = exprs_arena(c->pool);
+    int count = c->axis.count;
+    Expr **with = arena_alloc(arena, (size_t)count * sizeof *with);
+    LIST(ComputeAxis) now = {0};
+    for (int i = 0; i < count; i++) {
+        list_add(arena, &now, c->axis.at[i]);
+        if (i != axis)
+            continue;
+        now.at[i].extent.count /= inner;
+        list_add(arena, &now, ((ComputeAxis){size_of(inner), NULL}));
+    }
+    memcpy(&c->axis, &now, sizeof c->axis);
+    c->outputs++;
+    for (int i = 0; i < c->axis.count; i++)
+        expr_set_extent(c->pool, i, c->axis.at[i].extent);
+    for (int i = 0; i < count; i++)
+        with[i] = expr_axis(c->pool, i > axis ? i + 1 : i);
+    with[axis] = expr_add(c->pool, expr_mul(c->pool, with[axis], expr_int(c->pool, DTYPE_I64, inner)),
+                          expr_axis(c->pool, axis + 1));
+    for (int i = 0; i < c->store.count; i++) {
+        c->store.at[i].at = expr_substitute(c->pool, c->store.at[i].at, with, count);
+        c->store.at[i].value = expr_substitute(c->pool, c->store.at[i].value, with, count);
+    }
+}
+
+/* Not where an index chooses what is computed: there are rests, too, and each has its own code. */
+static void cut_axes(Compute *c)
+{
+    int64_t period[MAX_OUTPUT_AXES];
+    if (c->reduce || c->axis.count != c->outputs || compute_choices(c, period))
+        return;
+    for (int cuts = 0; cuts < MOST_CUTS && c->outputs < MAX_OUTPUT_AXES; cuts++) {
+        Cut cut = {.compute = c};
+        bool found = false;
+        for (int i = 0; i < c->store.count && !found; i++)
+            found = !expr_visit(c->pool, c->store.at[i].value, address_visitor, &cut);
+        if (!found)
+            return;
+        cut_axis(c, cut.axis, cut.inner);
+    }
+}
+
 static void adopt(Compute *c, const Compute *first)
 {
     memcpy(&c->axis, &first->axis, sizeof c->axis);
@@ -151,10 +239,11 @@ bool pass_collapse(Compilation *c)
 {
     const int *first = form_firsts(c);
     for (int i = 0; i < c->compute.count; i++)
-        if (first[i] == i)
+        if (first[i] == i) {
+            cut_axes(c->compute.at[i]);
             while (merge_outputs(c->compute.at[i]) || merge_reduced(c->compute.at[i]))
                 ;
-        else
+        } else
             adopt(c->compute.at[i], c->compute.at[first[i]]);
     return true;
 }

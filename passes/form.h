@@ -10,6 +10,7 @@
 typedef enum {
     KEY_STRAIGHT,
     KEY_LOWER,
+    KEY_GAP,
     KEY_STEP_COPY,
     KEY_COPY,
     KEY_UNITE,

@@ -2,6 +2,7 @@
    innermost (NHWC); what is elementwise beside them follows its operands; all else is row-major. A
    contraction whose operand cannot be read in straight lines gets a copy of it that can. Layouts depend on
    shapes only, never on the target. */
+#include "embed.h"
 #include "form.h"
 #include "ops.h"
 #include "passes.h"
@@ -21,6 +22,7 @@ typedef struct Layouter {
     int phase;
     NodePlace *place;
     Layout *layout; /* by node id: of inline nodes, what their operands suggest */
+    Embedder embedder;
 } Layouter;
 
 static Layout row_major(void)
@@ -195,7 +197,7 @@ static Layout suggested_order(const Layouter *l, const Node *n)
     default:
         break;
     }
-    if (op_info[n->op].class == OP_CLASS_MAP)
+    if (op_info[n->op].class == OP_CLASS_MAP || n->op == OP_CONCAT)
         for (int i = 0; i < op_info[n->op].inputs; i++)
             if (l->layout[n->in[i]->id].known)
                 return l->layout[n->in[i]->id];
@@ -332,19 +334,60 @@ static Layout copy_layout(const Node *contract, int operand)
     return contract->op == OP_MATMUL ? row_major() : fixed(0, 3, 4, 1, 2);
 }
 
+static void put_in_memory(Layouter *l, Node *n, const Layout *layout, const char *reason)
+{
+    NodePlace *p = &l->place[n->id];
+    *p = (NodePlace){.place = PLACE_MEMORY, .live = true, .root = n, .reason = reason};
+    l->layout[n->id] = *layout;
+    memcpy(p->axes, layout->axes, sizeof p->axes);
+}
+
+/* The padded image that a convolution reads through a reshape. */
+static Node *padded_image(const Layouter *l, const Node *contract, int operand)
+{
+    Node *n = contract->in[operand];
+    while (n->op == OP_RESHAPE && l->place[n->id].place == PLACE_INLINE)
+        n = n->in[0];
+    bool found = n->op == OP_PAD && n->type.rank == 4 && n != contract->in[operand] &&
+                 l->place[n->id].place == PLACE_INLINE;
+    return found ? n : NULL;
+}
+
+static void copy_operand(Layouter *l, const Node *contract, int operand, const Layout *layout)
+{
+    const char *reason = arena_printf(l->c->arena, "copied: %s would not read it in straight lines",
+                                      op_info[contract->op].name);
+    Node *padded = padded_image(l, contract, operand);
+    if (padded) {
+        Layout before = l->layout[padded->id], images = fixed(0, 2, 3, 1, 4);
+        NodePlace inlined = l->place[padded->id];
+        put_in_memory(l, padded, before.known ? &before : &images, reason);
+        if (operand_is_straight(l, contract, operand, layout)) {
+            if (embed_is_possible(&l->embedder, padded, l->layout[padded->id].axes))
+                embed_parts(&l->embedder, padded);
+            return;
+        }
+        l->place[padded->id] = inlined;
+        l->layout[padded->id] = before;
+    }
+    Layout copied = copy_layout(contract, operand);
+    put_in_memory(l, contract->in[operand], &copied, reason);
+}
+
 static void copy_operands(Layouter *l, const Node *n, const Layout *layout)
 {
-    for (int i = 0; i < 2; i++) {
-        Node *operand = n->in[i];
-        NodePlace *p = &l->place[operand->id];
-        if (p->place == PLACE_MEMORY || operand_is_straight(l, n, i, layout))
-            continue;
-        *p = (NodePlace){.place = PLACE_MEMORY, .live = true, .root = operand};
-        p->reason =
-            arena_printf(l->c->arena, "copied: %s would not read it in straight lines", op_info[n->op].name);
-        l->layout[operand->id] = copy_layout(n, i);
-        memcpy(p->axes, l->layout[operand->id].axes, sizeof p->axes);
-    }
+    for (int i = 0; i < 2; i++)
+        if (l->place[n->in[i]->id].place == PLACE_INLINE && !operand_is_straight(l, n, i, layout))
+            copy_operand(l, n, i, layout);
+}
+
+/* Tensors that are joined, and in memory anyway, are made within what they are joined to. */
+static void join(Layouter *l, Node *n, const Layout *layout)
+{
+    if (n->op != OP_CONCAT || !embed_is_possible(&l->embedder, n, layout->axes))
+        return;
+    put_in_memory(l, n, layout, "joined: its parts are made within it");
+    embed_parts(&l->embedder, n);
 }
 
 /* ---- the pass ------------------------------------------------------------------------------------------ */
@@ -354,11 +397,27 @@ static bool reduces(const Node *n)
     return op_info[n->op].class == OP_CLASS_REDUCE || op_info[n->op].class == OP_CLASS_CONTRACT;
 }
 
+/* By id: people read it, or it is the next value of a variable or a state. */
+static const bool *fixed_nodes(Compilation *c, const Graph *graph)
+{
+    bool *is_fixed = arena_alloc(c->arena, (size_t)graph->node.count + 1);
+    for (int i = 0; i < graph->assign.count; i++)
+        is_fixed[graph->assign.at[i].node->id] = true;
+    for (int i = 0; i < graph->result.count; i++)
+        is_fixed[graph->result.at[i].node->id] = true;
+    for (int i = 0; i < graph->carry.count; i++)
+        is_fixed[graph->carry.at[i].next->id] = is_fixed[graph->carry.at[i].state->id] = true;
+    return is_fixed;
+}
+
 static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
 {
     const Graph *graph = c->model->phase[phase];
-    Layouter l = {c, phase, c->place[phase],
-                  arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof(Layout))};
+    Layouter l = {c,
+                  phase,
+                  c->place[phase],
+                  arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof(Layout)),
+                  {c->place[phase], graph_loops(graph), fixed_nodes(c, graph)}};
     const Variable **assigned = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *assigned);
     for (int i = 0; i < graph->assign.count; i++)
         assigned[graph->assign.at[i].node->id] = graph->assign.at[i].variable;
@@ -369,12 +428,13 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
     for (int i = 0; i < graph->carry.count; i++)
         carried[graph->carry.at[i].next->id] = true;
     for (int i = 0; i < graph->node.count; i++) {
-        const Node *n = graph->node.at[i];
+        Node *n = graph->node.at[i];
         if (!l.place[i].live)
             continue;
         l.layout[i] = n->op == OP_VARIABLE ? of_variable[n->variable->id] : suggested(&l, n);
         if (op_info[n->op].class == OP_CLASS_CONTRACT)
             copy_operands(&l, n, &l.layout[i]);
+        join(&l, n, &l.layout[i]);
         if (assigned[i])
             l.layout[i] = of_variable[assigned[i]->id];
         if (result[i]) /* people read it */

@@ -1,5 +1,6 @@
 /* Each kernel's nodes become one Compute: the root's definition, with inline nodes in it, over axes in the
    order in which the result lies in memory. */
+#include "embed.h"
 #include "form.h"
 #include "ops.h"
 #include "passes.h"
@@ -163,9 +164,11 @@ static void estimate(const Compilation *c, Compute *compute)
     if (compute->reduce)
         compute->flops += outer * inner * (1 + count_flops(c, compute->reduce->arg[0]));
     for (int i = 0; i < compute->buffer.count; i++) {
-        const Type *type = &c->program->buffer.at[compute->buffer.at[i].id].type;
-        double bytes = (double)type_bytes(type, c->model->batch);
-        compute->bytes += compute->loop && is_stepped(compute, i) ? bytes / (double)steps : bytes;
+        const ComputeBuffer *b = &compute->buffer.at[i];
+        double bytes = (double)type_bytes(&c->program->buffer.at[b->id].type, c->model->batch);
+        double stored = outer * dtype_info[b->dtype].bytes; /* less than all, of a part of a buffer */
+        bytes = compute->loop && is_stepped(compute, i) ? bytes / (double)steps : bytes;
+        compute->bytes += b->written && !b->read && stored < bytes ? stored : bytes;
     }
 }
 
@@ -193,7 +196,7 @@ static Compute *lower_form(Compilation *c, int phase, const Node *root, int loop
     Expr *value = reader_define(&reader, root, root, index);
     int buffer = compute_buffer(c, compute, place->buffer, root->type.dtype);
     compute->buffer.at[buffer].written = true;
-    Expr *address = place_address(&reader.definer, root, place, index);
+    Expr *address = place_address(&reader.definer, c->place[phase], root, index);
     list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
     compute->reduce = expr_find_reduce(value);
     estimate(c, compute);
@@ -232,6 +235,44 @@ static void lower_root(Compilation *c, int phase, const Node *root, int loop)
     Compute *compute = form_instance(c, *form, key, name, loop);
     assert(!c->verify || compute_equal(compute, lower_form(c, phase, root, loop)));
     list_add(c->arena, &c->compute, compute);
+}
+
+/* ---- what a tensor is around its parts ----------------------------------------------------------------------- */
+
+static Compute *gap_form(Compilation *c, int phase, const Node *host, const Box *gap)
+{
+    const NodePlace *place = &c->place[phase][host->id];
+    Compute *compute = arena_alloc(c->arena, sizeof *compute);
+    *compute = (Compute){.pool = exprs_new(c->arena), .phase = phase};
+    Reader reader = reader_new(c, phase, compute);
+    Expr *at[MAX_RANK] = {0};
+    layout_loops(c->arena, compute, &gap->type, place->axes, 0, at);
+    for (int d = 0; d < host->type.rank; d++)
+        at[d] = expr_add(compute->pool, at[d], expr_int(compute->pool, DTYPE_I64, gap->begin[d]));
+    Expr *value = reader_define(&reader, host, host, at);
+    int buffer = compute_buffer(c, compute, place->buffer, host->type.dtype);
+    compute->buffer.at[buffer].written = true;
+    Expr *address = place_address(&reader.definer, c->place[phase], host, at);
+    list_add(c->arena, &compute->store, ((ComputeStore){buffer, address, value}));
+    estimate(c, compute);
+    return compute;
+}
+
+static void lower_gaps(Compilation *c, int phase, const Node *host, int loop)
+{
+    Box gap[2 * MAX_RANK];
+    int count = embed_gaps(host, gap);
+    for (int i = 0; i < count; i++) {
+        Key *key = key_new(c, KEY_GAP);
+        key_add(key, phase);
+        key_add(key, i);
+        key_region(c, key, phase, host, host, NULL);
+        key_buffer_types(c, key);
+        void **form = made_of(c, key);
+        if (!*form)
+            *form = form_new(c, key, gap_form(c, phase, host, &gap[i]));
+        list_add(c->arena, &c->compute, form_instance(c, *form, key, kernel_name(c, host, NULL), loop));
+    }
 }
 
 static Compute *step_copy_form(Compilation *c, int phase, int loop, const Node *node, int to)
@@ -285,6 +326,8 @@ static const Nodes *find_stacks(Compilation *c, const Graph *graph, const NodePl
 static bool take_buffer(Compilation *c, int phase, const Node *n)
 {
     NodePlace *place = &c->place[phase][n->id], *of = n->in[0] ? &c->place[phase][n->in[0]->id] : NULL;
+    if (place->inside)
+        return true; /* it has it already */
     if (n->op == OP_LAST || (n->op == OP_STACK && of->stack == n)) {
         place->buffer = of->buffer;
         return false;
@@ -297,6 +340,22 @@ static bool take_buffer(Compilation *c, int phase, const Node *n)
     return true;
 }
 
+/* Tensors that hold others have a buffer before these are made. */
+static void take_hosts_buffers(Compilation *c, int phase)
+{
+    const Graph *graph = c->model->phase[phase];
+    NodePlace *places = c->place[phase];
+    for (int i = graph->node.count - 1; i >= 0; i--) {
+        const Node *n = graph->node.at[i];
+        NodePlace *p = &places[i];
+        if (p->inside)
+            p->buffer = places[p->inside->id].buffer;
+        else if (p->holds)
+            p->buffer = add_buffer(c, BUFFER_TRANSIENT, n->name ? n->name : op_info[n->op].name, n->type,
+                                   p->axes, NULL);
+    }
+}
+
 static void lower_phase(Compilation *c, int phase)
 {
     const Graph *graph = c->model->phase[phase];
@@ -305,11 +364,14 @@ static void lower_phase(Compilation *c, int phase)
     adopt_layouts(c, graph, c->place[phase]);
     const int *loop = graph_loops(graph);
     const Nodes *stacks = find_stacks(c, graph, c->place[phase]);
+    take_hosts_buffers(c, phase);
     for (int i = 0; i < graph->node.count; i++) {
         const Node *n = graph->node.at[i];
         const NodePlace *place = &c->place[phase][i];
         bool made = place->live && place->place == PLACE_MEMORY && n->op != OP_VARIABLE && n->op != OP_STACK;
-        if (made && take_buffer(c, phase, n)) /* a state's kernel gives it its first value, before */
+        if (made && place->holds)
+            lower_gaps(c, phase, n, loop[i]);
+        else if (made && take_buffer(c, phase, n)) /* a state's kernel gives it its first value, before */
             lower_root(c, phase, n, n->op == OP_CARRY ? 0 : loop[i]);
         for (int k = 0; k < stacks[i].count; k++) /* within the loop: nothing that needs it may come before */
             if (take_buffer(c, phase, stacks[i].at[k]))

@@ -21,7 +21,10 @@ typedef struct NodePlace {
     int buffer;         /* MEMORY: in program->buffer, once lowered */
     const Node
         *stack; /* MEMORY: it lives in the element of this STACK that is of the present step; or NULL */
-    const char *reason; /* why it is where it is, for people */
+    const Node *inside; /* MEMORY: it lives in this node's memory, from `begin` on along each axis; or NULL */
+    int64_t begin[MAX_RANK]; /* see embed.h */
+    bool holds;              /* others live in its memory */
+    const char *reason;      /* why it is where it is, for people */
 } NodePlace;
 
 typedef struct ReaderMemos ReaderMemos; /* reader.c */

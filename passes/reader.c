@@ -66,9 +66,14 @@ void layout_loops(Arena *arena, Compute *compute, const Type *type, const int *a
     }
 }
 
-Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at)
+Expr *place_address(Definer *d, const NodePlace *places, const Node *node, Expr *const *at)
 {
     Exprs *pool = d->pool;
+    const NodePlace *place = &places[node->id];
+    Expr *within[MAX_RANK];
+    for (; place->inside; at = within, node = place->inside, place = &places[node->id])
+        for (int i = 0; i < node->type.rank; i++)
+            within[i] = expr_add(pool, at[i], expr_int(pool, DTYPE_I64, place->begin[i]));
     Expr *address = layout_address(pool, &node->type, place->axes, place->panel, at);
     if (!place->stack)
         return address;
@@ -93,7 +98,7 @@ static Expr *load(Reader *r, const Node *node, Expr *const *at)
     Exprs *pool = r->definer.pool;
     int buffer = compute_buffer(r->c, r->compute, place->buffer, node->type.dtype);
     r->compute->buffer.at[buffer].read = true;
-    Expr *address = place_address(&r->definer, node, place, at);
+    Expr *address = place_address(&r->definer, r->c->place[r->phase], node, at);
     return expr_load(pool, node->type.dtype, buffer, address, r->definer.where,
                      expr_int(pool, node->type.dtype, 0));
 }

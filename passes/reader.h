@@ -29,8 +29,8 @@ Expr *layout_address(Exprs *pool, const Type *type, const int *axes, int panel, 
    or of two where the layout has panels. */
 void layout_loops(Arena *arena, Compute *compute, const Type *type, const int *axes, int panel, Expr **at);
 
-/* The same as layout_address of a node in memory. */
-Expr *place_address(Definer *d, const Node *node, const NodePlace *place, Expr *const *at);
+/* The same as layout_address of a node in memory; places by node id. */
+Expr *place_address(Definer *d, const NodePlace *places, const Node *node, Expr *const *at);
 
 /* A kernel of a loop: a node in memory, as of the present step, goes to a buffer. lower.c */
 Compute *lower_step_copy(Compilation *c, int phase, int loop, const Node *node, int to);

@@ -19,7 +19,7 @@ typedef struct Region {
     Visits *visits;
 } Region;
 
-enum { NODE_SEEN = -1, NODE_LOADED = -2 }; /* else a node's words begin with its op */
+enum { NODE_SEEN = -1, NODE_LOADED = -2, NODE_INSIDE = -3 }; /* else a node's words begin with its op */
 
 static Visits *visits_of(Compilation *c, int phase)
 {
@@ -32,8 +32,15 @@ static Visits *visits_of(Compilation *c, int phase)
     return *visits;
 }
 
-static void add_place(Key *key, const Node *node, const NodePlace *place)
+static void add_place(Key *key, const NodePlace *places, const Node *node)
 {
+    const NodePlace *place = &places[node->id];
+    for (; place->inside; node = place->inside, place = &places[node->id]) {
+        key_add(key, NODE_INSIDE);
+        key_type(key, &place->inside->type);
+        for (int i = 0; i < node->type.rank; i++)
+            key_add(key, place->begin[i]);
+    }
     key_buffer(key, place->buffer);
     for (int i = 0; i < node->type.rank; i++)
         key_add(key, place->axes[i]);
@@ -77,7 +84,7 @@ static void add_node(Region *r, const Node *node)
     key_add(key, loaded ? NODE_LOADED : (int64_t)node->op);
     key_type(key, &node->type);
     if (loaded) {
-        add_place(key, node, place);
+        add_place(key, r->place, node);
         return;
     }
     key_add(key, node == r->reducer);
@@ -90,5 +97,5 @@ void key_region(Compilation *c, Key *key, int phase, const Node *root, const Nod
 {
     Region r = {key, c->place[phase], root, reducer, visits_of(c, phase)};
     add_node(&r, node);
-    add_place(key, node, &c->place[phase][node->id]);
+    add_place(key, c->place[phase], node);
 }

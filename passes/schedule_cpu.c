@@ -1,6 +1,7 @@
 /* Schedules for a CPU: a pure function of Compute and Target. A contraction gets a tile of vector accumulators as large as
    the registers hold; everything else runs along the innermost axis in vectors. */
 #include "form.h"
+#include "ops.h"
 #include "tune.h"
 
 #include <string.h>
@@ -167,8 +168,8 @@ static bool reads_panels(const Compute *c, int axis)
 }
 
 /* accumulators + one row of vectors + one broadcast fit the registers; of those tiles, the one that covers the output in
-   the fewest cycles. */
-static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s)
+   the fewest cycles; if tall, of equal ones one of many rows. */
+static void tile_contraction(const Compilation *p, const Compute *c, bool tall, Schedule *s)
 {
     vectorize_last(p, c, s, MOST_VECTORS);
     if (s->vector < 0)
@@ -176,8 +177,6 @@ static void tile_contraction(const Compilation *p, const Compute *c, Schedule *s
     int row = row_axis(p, c, s);
     int64_t columns = extent_at(p, c, s->vector), height = row >= 0 ? extent_at(p, c, row) : 1;
     double best = 0;
-    bool tall =
-        runs_over_samples(c); /* then of equal tiles one of many rows: its operands come from far away */
     int64_t step = reads_panels(c, s->vector) ? PANEL / s->lanes : 1;
     for (int64_t vectors = step;
          vectors <= MOST_VECTORS && (vectors == step || (vectors - step) * s->lanes < columns);
@@ -292,7 +291,9 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
             return false;
         block *= tiles_of(p, c, s, s->order[i]) * s->tile[s->order[i]];
     }
-    while ((items < FEW_ITEMS || block > MOST_WAITING * p->target->l1_bytes / 4) && may_be_item(c, s)) {
+    int64_t most = MOST_WAITING * p->target->l1_bytes / 4;
+    most = most < MOST_BLOCK ? most : MOST_BLOCK;
+    while ((items < FEW_ITEMS || block > most) && may_be_item(c, s)) {
         int64_t tiles = tiles_of(p, c, s, s->order[s->items++]);
         items *= tiles;
         block /= tiles;
@@ -301,6 +302,94 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
         return false;
     s->inner = s->outputs - s->items;
     s->blocked = r->axes - first < 2 ? 0 : blocked_axes(p, c, s, first);
+    return true;
+}
+
+/* ---- strips ------------------------------------------------------------------------------------------------ */
+
+enum {
+    FEW_TILES = 4, /* fewer tiles of rows than this do not pay for a copy of what they share */
+    NEAR_STRIDE =
+        512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
+    FEWEST_TERMS = 128,
+    FEWEST_ROWS = 128 /* that pay for a copy */
+};
+
+/* Bytes from one term's vector to the next one's. */
+typedef struct Step {
+    int axis;
+    int64_t most;
+} Step;
+
+static Visit step_visitor(Expr *e, void *context)
+{
+    Step *s = context;
+    int64_t stride;
+    if (e->kind != EXPR_LOAD)
+        return VISIT_DEEPER;
+    stride = expr_stride(e->arg[0], s->axis, &stride) ? stride * dtype_info[e->dtype].bytes : INT64_MAX;
+    s->most = stride > s->most ? stride : s->most;
+    return VISIT_PAST;
+}
+
+/* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
+   strips of terms that fit there, as Goto and van de Geijn have it (Anatomy of High-Performance Matrix Multiplication, 2008),
+   copied if that makes them contiguous. An item is a panel of columns by as many rows as can wait, and as stay in the next
+   cache. Returns whether that suits. */
+static bool strip_contraction(const Compilation *p, const Compute *c, bool trains, Schedule *s)
+{
+    const Reduction *r = c->reduce->reduction;
+    int first = r->tree == TREE_LEAVES ? r->leaf : 0, row = -1;
+    int64_t terms;
+    for (int a = 0; a < c->outputs; a++)
+        row = a != s->vector && s->tile[a] > 1 ? a : row;
+    if (row < 0 || r->axes - first != 1 || !is_const(c, s->vector))
+        return false;
+    const ComputeAxis *chain = &c->axis.at[r->axis[first]];
+    if (chain->dynamic)
+        terms = SHARD_TERMS;
+    else if (chain->extent.power == 0)
+        terms = chain->extent.count;
+    else
+        return false;
+    int64_t tiles = tiles_of(p, c, s, row), width = 4 * s->tile[s->vector];
+    int64_t fitting = p->target->l1_bytes * 3 / 4 / width / 8 * 8;
+    Schedule now = *s;
+    int at = 0;
+    while (now.order[at] != row)
+        at++;
+    memmove(&now.order[at], &now.order[at + 1], sizeof *now.order * (size_t)(now.outputs - 1 - at));
+    now.order[now.outputs - 1] = row;
+    now.inner = 1;
+    Expr *staged = schedule_staged(c, &now);
+    Step step = {r->axis[first], 0};
+    bool any_batch = !trains && !is_const(c, row) && c->axis.at[row].extent.count < FEW_TILES * s->tile[row];
+    bool large = 4 * terms * extent_at(p, c, s->vector) > p->target->l2_bytes;
+    if ((any_batch ? !large : tiles < FEW_TILES) || terms < FEWEST_TERMS || fitting < FEWEST_TERMS || !staged)
+        return false;
+    expr_visit(c->pool, staged, step_visitor, &step);
+    now.stage = step.most >= NEAR_STRIDE;
+    if (now.stage ? !trains || extent_at(p, c, row) < FEWEST_ROWS
+                  : terms <= fitting) /* what a prediction reads is prepared, or better left */
+        return false;
+    int64_t all_terms = 1, strips = (terms + fitting - 1) / fitting;
+    for (int i = 0; i < r->axes; i++)
+        all_terms *= chain->dynamic && i == first ? terms : extent_at(p, c, r->axis[i]);
+    now.strip = strips == 1 ? terms : ((terms + strips - 1) / strips + 7) / 8 * 8;
+    int64_t sums = MOST_WAITING * p->target->l1_bytes / (width * s->tile[row]);
+    int64_t near = p->target->l2_bytes / 2 / (4 * all_terms * s->tile[row]);
+    int64_t chunk = sums < near ? sums : near;
+    if (chunk < FEW_TILES)
+        return false;
+    if (chunk < tiles || !is_const(c, row)) {
+        now.chunk_axis = row;
+        int64_t chunks = (tiles + chunk - 1) / chunk;
+        now.chunk = any_batch ? FEW_TILES : (tiles + chunks - 1) / chunks;
+    }
+    now.items = now.outputs - 1;
+    if (schedule_fault(c, &now))
+        return false;
+    *s = now;
     return true;
 }
 
@@ -341,7 +430,8 @@ static void widen_to_all(const Compute *c, Schedule *s)
         s->tile[s->vector] = columns;
 }
 
-static Schedule schedule(const Compilation *p, const Compute *c)
+/* trains: only there is it used. */
+static Schedule schedule(const Compilation *p, const Compute *c, bool trains)
 {
     Schedule s = plain(c);
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
@@ -354,7 +444,12 @@ static Schedule schedule(const Compilation *p, const Compute *c)
     } else if (lanes) {
         s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {
-        tile_contraction(p, c, &s);
+        Schedule strips = s;
+        tile_contraction(p, c, true, &strips);
+        order_contraction(p, c, &strips);
+        if (strip_contraction(p, c, trains, &strips))
+            return strips;
+        tile_contraction(p, c, runs_over_samples(c), &s); /* tall, for its operands come from far away */
         order_contraction(p, c, &s);
         if (block_contraction(p, c, &s))
             return s;
@@ -370,8 +465,14 @@ static Schedule schedule(const Compilation *p, const Compute *c)
 bool pass_schedule_cpu(Compilation *c)
 {
     const int *first = form_firsts(c);
+    bool *trains = arena_alloc(c->arena, (size_t)c->compute.count + 1);
+    for (int i = 0; i < c->compute.count; i++)
+        trains[i] = c->compute.at[i]->phase == PHASE_STEP;
+    for (int i = 0; i < c->compute.count; i++)
+        if (c->compute.at[i]->phase != PHASE_STEP) /* what the same kernel does elsewhere, too */
+            trains[first[c->same[i]]] = trains[c->same[i]] = false;
     for (int i = 0; i < c->compute.count; i++)
         list_add(c->arena, &c->schedule,
-                 first[i] == i ? schedule(c, c->compute.at[i]) : c->schedule.at[first[i]]);
+                 first[i] == i ? schedule(c, c->compute.at[i], trains[i]) : c->schedule.at[first[i]]);
     return tune_apply(c);
 }

@@ -33,7 +33,8 @@ typedef struct Search {
 static bool same_schedule(const Schedule *a, const Schedule *b)
 {
     bool same = a->items == b->items && a->inner == b->inner && a->blocked == b->blocked &&
-                a->vector == b->vector && a->lanes == b->lanes;
+                a->vector == b->vector && a->lanes == b->lanes && a->strip == b->strip &&
+                a->stage == b->stage && a->chunk == b->chunk && (!a->chunk || a->chunk_axis == b->chunk_axis);
     for (int i = 0; i < a->outputs && same; i++)
         same = a->tile[i] == b->tile[i] && a->order[i] == b->order[i];
     return same;
@@ -204,6 +205,8 @@ static void try_loops(Search *s, Schedule schedule, double cost)
 {
     int outputs = schedule.outputs;
     schedule.inner = schedule.blocked = 0;
+    schedule.strip = schedule.chunk = 0;
+    schedule.stage = false;
     take_items(s, &schedule, outputs);
     add(s, &schedule, cost);
     int items = schedule.items;
@@ -244,9 +247,25 @@ static void try_orders(Search *s, Schedule schedule, int at)
     }
 }
 
+/* Strips and chunks half and twice as long, with copies and without. */
+static void try_strips(Search *s)
+{
+    for (int strip = -1; s->base->strip && strip <= 1; strip++)
+        for (int chunk = -1; chunk <= 1; chunk++)
+            for (int stage = 0; stage <= 1; stage++) {
+                Schedule schedule = *s->base;
+                schedule.strip = strip < 0 ? schedule.strip / 2 : schedule.strip << strip;
+                schedule.chunk = chunk < 0 ? schedule.chunk / 2 : schedule.chunk << chunk;
+                schedule.stage = stage;
+                if (schedule.strip)
+                    add(s, &schedule, (strip != 0) + 0.5 * (chunk != 0));
+            }
+}
+
 static void find_loops(Search *s)
 {
     int outputs = s->base->outputs;
+    try_strips(s);
     if (outputs <= MOST_ORDERS) {
         try_orders(s, *s->base, 0);
         return;

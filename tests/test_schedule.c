@@ -19,7 +19,7 @@ enum {
 };
 
 static struct {
-    long schedules, blocked, vectors;
+    long schedules, blocked, strips, staged, chunks, vectors;
 } total;
 
 /* ---- random schedules ----------------------------------------------------------------------------------- */
@@ -68,19 +68,33 @@ static void draw_items(Random *random, const Compute *c, Schedule *s)
         s->items++;
 }
 
-/* Loops of constant size inside the first reduced ones; the rows of the batch then are single ones. */
+/* Loops inside the first reduced ones, or taking turns on strips of terms; of those that grow with the batch at most one, which
+   is cut into chunks, and the rows of the others are single ones. */
 static void draw_blocks(Random *random, const Compute *c, Schedule *s)
 {
     const Reduction *r = c->reduce->reduction;
-    int chain = r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0), loops = 0;
-    while (loops < s->outputs - s->items && is_const(c, s->order[s->outputs - 1 - loops]))
-        loops++;
-    if (chain < 2 || !loops || random_integer(random, 0, 1))
+    int chain = r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0), inner = 0, growing = -1;
+    if (s->items == s->outputs || chain < 1 || random_integer(random, 0, 1))
         return;
+    Schedule drawn = *s;
+    drawn.inner = (int)random_integer(random, 1, s->outputs - s->items);
+    for (; inner < drawn.inner; inner++) {
+        int axis = s->order[s->outputs - 1 - inner];
+        growing = is_const(c, axis) ? growing : axis;
+    }
+    if (growing >= 0 || random_integer(random, 0, 2) == 0) {
+        drawn.chunk_axis = growing >= 0 ? growing : s->order[s->outputs - 1];
+        drawn.chunk = random_integer(random, 1, 3);
+    }
     for (int a = 0; a < s->outputs; a++)
-        s->tile[a] = is_const(c, a) ? s->tile[a] : 1;
-    s->inner = (int)random_integer(random, 1, loops);
-    s->blocked = (int)random_integer(random, 1, chain - 1);
+        drawn.tile[a] = is_const(c, a) || (drawn.chunk && a == growing) ? drawn.tile[a] : 1;
+    drawn.blocked = (int)random_integer(random, 0, chain - 1);
+    drawn.strip = random_integer(random, 0, 3) ? random_integer(random, 1, 5) : 0;
+    drawn.stage = drawn.strip && random_integer(random, 0, 2);
+    if (drawn.stage && schedule_fault(c, &drawn))
+        drawn.stage = false;
+    if (!schedule_fault(c, &drawn))
+        *s = drawn;
 }
 
 static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *given)
@@ -101,6 +115,9 @@ static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *
         draw_blocks(random, c, &s);
     total.schedules++;
     total.blocked += s.blocked > 0;
+    total.strips += s.strip > 0;
+    total.staged += s.stage;
+    total.chunks += s.chunk > 0;
     total.vectors += s.vector >= 0;
     return s;
 }
@@ -244,8 +261,9 @@ int main(void)
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     if (srunner_fork_status(runner) == CK_NOFORK)
-        printf("%ld schedules, %ld with vectors, %ld in blocks\n", total.schedules, total.vectors,
-               total.blocked);
+        printf("%ld schedules, %ld with vectors, %ld in blocks, %ld in strips, %ld of them staged, %ld in "
+               "chunks\n",
+               total.schedules, total.vectors, total.blocked, total.strips, total.staged, total.chunks);
     srunner_free(runner);
     return failed != 0;
 }

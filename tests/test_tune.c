@@ -310,6 +310,15 @@ static void all_blocked(const Compute *c, Schedule *s)
     s->blocked = MAX_OUTPUT_AXES;
 }
 
+static void all_staged(const Compute *c, Schedule *s)
+{
+    (void)c;
+    s->items = 0;
+    s->inner = s->outputs;
+    s->strip = 1;
+    s->stage = true;
+}
+
 static const struct {
     Spoil *spoil;
     const char *message;
@@ -317,6 +326,7 @@ static const struct {
     {one_axis_more, "output axes, it has"},
     {large_tile, "elements, its tiles"},
     {all_blocked, "reduced axes around"},
+    {all_staged, "stages what differs between tiles"},
 };
 
 START_TEST(a_schedule_that_does_not_fit_its_kernel_is_refused)

@@ -172,6 +172,7 @@ RENAMES = {
     "mobilenet_v2": ((r"^classifier\.1$", "logits"), (r"^features\.0\.0$", "stem.conv"), (r"^features\.0\.1$", "stem.norm"),
                      (r"^features\.18\.0$", "features.conv"), (r"^features\.18\.1$", "features.norm"),
                      (r"^features\.(\d+)\.conv\.(\d+)(?:\.(\d+))?$", _mobilenet_block)),
+    "lstm": ((r"^lstm$", "memory"),),
     "gpt_block": ((r"^block\.(qkv|out)$", r"block.attention.\1"),),
 }
 
@@ -205,7 +206,7 @@ def _of_module(module):
         yield "table", module.weight
     elif isinstance(module, nn.LSTM):
         yield "input", module.weight_ih_l0.t()
-        yield "hidden", module.weight_hh_l0.t()
+        yield "weight", module.weight_hh_l0.t()
         yield "b", module.bias_ih_l0 + module.bias_hh_l0
 
 
