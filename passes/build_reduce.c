@@ -538,6 +538,15 @@ static Stmt *finish_tile(Builder *b, const Tile *tile, Reducer *x)
     return all;
 }
 
+/* A number with as many trailing zeros, which are fewer than levels even if there are no leaves at all. */
+static Expr *within_levels(Builder *b, const Reducer *x, Expr *count)
+{
+    int64_t known;
+    if (expr_is_int(count, &known))
+        return count;
+    return expr_apply(b->pool, SCALAR_OR, count, build_int(b, (int64_t)1 << (x->levels - 1)), NULL);
+}
+
 /* The sum of all leaves. tile is NULL if the tiles take turns on a leaf. */
 static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
 {
@@ -563,7 +572,7 @@ static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
         build_append(&body, add_leaf(b, tile, x, everywhere));
     Stmt *all = around(b, r, 0, r->leaf, body);
 
-    Expr *lowest = expr_apply(pool, SCALAR_CTZ, count, NULL, NULL);
+    Expr *lowest = expr_apply(pool, SCALAR_CTZ, within_levels(b, x, count), NULL, NULL);
     x->number = lowest;
     build_append(&all, everywhere(b, tile, x, pop_leaf));
     int high = build_axis(b, size_of(x->levels));
