@@ -239,7 +239,7 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
     if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
         move_first(s, growing);
     for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != growing && (growing < 0 || !is_stack(c, growing)) && is_stack(c, a))
+        if (a != growing && a != s->vector && (growing < 0 || !is_stack(c, growing)) && is_stack(c, a))
             move_first(s, a);
 }
 
@@ -383,6 +383,10 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool train
         return false;
     if (chunk < tiles || !is_const(c, row)) {
         now.chunk_axis = row;
+        int64_t panels = tiles_of(p, c, s, s->vector), least = trains ? 1 : (FEW_ITEMS + panels - 1) / panels;
+        int64_t sample = (c->axis.at[row].extent.count + s->tile[row] - 1) / s->tile[row];
+        if (sample / least < chunk) /* the threads share one sample, too */
+            chunk = sample / least > FEW_TILES ? sample / least : FEW_TILES;
         int64_t chunks = (tiles + chunk - 1) / chunk;
         now.chunk = any_batch ? FEW_TILES : (tiles + chunks - 1) / chunks;
     }
