@@ -41,6 +41,9 @@ const char *shape_text(const Type *type); /* for such messages; valid until the 
 /* Reads an operand where `where` holds, else gives `otherwise`. */
 Expr *read_where(Definer *d, const Node *node, Expr *const *at, Expr *where, Expr *otherwise);
 
+/* Where operand k of a PAD or CONCAT begins within it, along each axis. */
+Ints part_begin(const Node *node, int k);
+
 /* The index into shape x of what stands at `at` in shape y: the same row-major order, another cut. */
 void reshape_index(Exprs *pool, const Type *y, Expr *const *at, const Type *x, Expr **index);
 

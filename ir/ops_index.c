@@ -124,7 +124,7 @@ Expr *define_concat(Definer *d, const Node *node, Expr *const *at)
 {
     Exprs *pool = d->pool;
     int64_t axis = node->attr[0].at[0];
-    Expr *cut = expr_size(pool, node->in[0]->type.dim[axis]), *index[MAX_RANK];
+    Expr *cut = expr_int(pool, DTYPE_I64, part_begin(node, 1).at[axis]), *index[MAX_RANK];
     memcpy(index, at, sizeof *at * (size_t)node->type.rank);
     Expr *first = expr_less(pool, at[axis], cut);
     Expr *zero = expr_real(pool, node->type.dtype, 0);
@@ -137,13 +137,10 @@ Expr *define_concat(Definer *d, const Node *node, Expr *const *at)
 
 void grad_concat(Graph *g, Node *n, Node *dy, Node **dx)
 {
-    int64_t axis = n->attr[0].at[0];
-    Ints begin = {.count = n->type.rank}, step = {.count = n->type.rank};
+    Ints step = {.count = n->type.rank};
     for (int d = 0; d < n->type.rank; d++)
         step.at[d] = 1;
-    for (int i = 0; i < 2; i++) {
-        dx[i] =
-            graph_add(g, (Node){.op = OP_SLICE, .in = {dy}, .type = n->in[i]->type, .attr = {begin, step}});
-        begin.at[axis] = n->in[0]->type.dim[axis].count;
-    }
+    for (int i = 0; i < 2; i++)
+        dx[i] = graph_add(
+            g, (Node){.op = OP_SLICE, .in = {dy}, .type = n->in[i]->type, .attr = {part_begin(n, i), step}});
 }

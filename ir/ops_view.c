@@ -202,6 +202,16 @@ void grad_slice(Graph *g, Node *n, Node *dy, Node **dx)
     dx[0] = graph_add(g, pad);
 }
 
+Ints part_begin(const Node *node, int k)
+{
+    if (node->op == OP_PAD)
+        return node->attr[0];
+    int64_t axis = node->attr[0].at[0];
+    Ints begin = {.count = node->type.rank};
+    begin.at[axis] = k ? node->in[0]->type.dim[axis].count : 0;
+    return begin;
+}
+
 /* y[i] = x[i − low] inside, else the node's value. */
 bool infer_pad(const Node *node, Type *type)
 {
@@ -228,8 +238,9 @@ Expr *define_pad(Definer *d, const Node *node, Expr *const *at)
 {
     Exprs *pool = d->pool;
     Expr *index[MAX_RANK], *where = NULL;
+    Ints begin = part_begin(node, 0);
     for (int i = 0; i < node->type.rank; i++) {
-        index[i] = expr_sub(pool, at[i], expr_int(pool, DTYPE_I64, node->attr[0].at[i]));
+        index[i] = expr_sub(pool, at[i], expr_int(pool, DTYPE_I64, begin.at[i]));
         if (node->attr[0].at[i] || node->attr[1].at[i])
             where = expr_and(pool, where, within(pool, index[i], expr_size(pool, node->in[0]->type.dim[i])));
     }
@@ -241,8 +252,8 @@ void grad_pad(Graph *g, Node *n, Node *dy, Node **dx)
     Ints step = {.count = n->type.rank};
     for (int i = 0; i < step.count; i++)
         step.at[i] = 1;
-    dx[0] =
-        graph_add(g, (Node){.op = OP_SLICE, .in = {dy}, .type = n->in[0]->type, .attr = {n->attr[0], step}});
+    dx[0] = graph_add(
+        g, (Node){.op = OP_SLICE, .in = {dy}, .type = n->in[0]->type, .attr = {part_begin(n, 0), step}});
 }
 
 /* y[i·factor] = x[i], 0 between. */

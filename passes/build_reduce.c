@@ -19,7 +19,7 @@ typedef struct Reducer {
     int lanes;
     Expr *start, *length; /* of a strip of terms along the axis `strip_axis`; NULL: there are no strips */
     Expr *within;         /* which of a strip's terms */
-    Expr *turn, *turns;   /* which strip, of how many */
+    Expr *turn, *turns;   /* of the tiles: which, of how many */
     Expr *complete;       /* LEAVES: how many levels of the stack are, after this leaf */
     int strip_axis;
     Expr *staged;         /* the operand that is read from its copy; NULL: none */
@@ -293,111 +293,114 @@ static Stmt *everywhere_in_block(Builder *b, Reducer *x, TileLeaf *leaf)
     return build_for(b, LOOP_SERIAL, vector, build_int(b, vectors), all);
 }
 
+typedef Stmt *TileStep(Builder *b, const Tile *tile, Reducer *x);
+
+static Stmt *begin_sums(Builder *b, const Tile *tile, Reducer *x)
+{
+    return build_tile(b, tile, clear_leaf, x);
+}
+
+static Stmt *fetch_sums(Builder *b, const Tile *tile, Reducer *x)
+{
+    return build_tile(b, tile, fetch_leaf, x);
+}
+
+static Stmt *put_sums(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, put_leaf, x); }
+
+static Stmt *add_term(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, term_leaf, x); }
+
+static Stmt *copy_term(Builder *b, const Tile *tile, Reducer *x)
+{
+    return build_tile(b, tile, stage_leaf, x);
+}
+
+static Stmt *finish_sums(Builder *b, const Tile *tile, Reducer *x);
+
 /* The chain's axes within a block or strip. */
-static Stmt *around_terms(Builder *b, Reducer *x, Stmt *(*body)(Builder *b, const Tile *tile, Reducer *x),
-                          const Tile *tile)
+static Stmt *around_terms(Builder *b, Reducer *x, TileStep *step, const Tile *tile)
 {
     const Reduction *r = x->reduction;
     int first = x->first + b->schedule->blocked;
     if (!x->start)
-        return around(b, r, first, r->axes, body(b, tile, x));
+        return around(b, r, first, r->axes, step(b, tile, x));
     int term = build_axis(b, size_of(b->schedule->strip));
     x->within = expr_axis(b->pool, term);
     b->with[x->strip_axis] = expr_add(b->pool, x->start, x->within);
-    Stmt *all = around(b, r, first + 1, r->axes, body(b, tile, x));
+    Stmt *all = around(b, r, first + 1, r->axes, step(b, tile, x));
     b->with[x->strip_axis] = expr_axis(b->pool, x->strip_axis);
     return build_for(b, LOOP_SERIAL, term, x->length, all);
 }
 
-static Stmt *terms(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, term_leaf, x); }
-
-static Stmt *copies(Builder *b, const Tile *tile, Reducer *x) { return build_tile(b, tile, stage_leaf, x); }
-
-static Stmt *continue_chain(Builder *b, const Tile *tile, void *context)
-{
-    Reducer x = *(Reducer *)context;
-    Stmt *all = build_tile(b, tile, fetch_leaf, &x);
-    x.in_memory = false;
-    build_append(&all, around_terms(b, &x, terms, tile));
-    build_append(&all, build_tile(b, tile, put_leaf, &x));
-    return all;
-}
-
-static bool never(const Expr *condition)
+/* What never happens is not built: it would ask for locals. */
+static void append_when(Builder *b, Stmt **all, Expr *condition, TileStep *step, const Tile *tile, Reducer *x)
 {
     int64_t holds;
-    return expr_is_int(condition, &holds) && !holds;
+    bool known = expr_is_int(condition, &holds);
+    if (known && holds)
+        build_append(all, step(b, tile, x));
+    if (!known)
+        build_append(all,
+                     build_stmt(b, (Stmt){.kind = STMT_IF, .value = condition, .body = step(b, tile, x)}));
 }
 
-static Stmt *build_when(Builder *b, Expr *condition, Stmt *body)
-{
-    int64_t holds;
-    if (expr_is_int(condition, &holds))
-        return body;
-    return build_stmt(b, (Stmt){.kind = STMT_IF, .value = condition, .body = body});
-}
-
-static Stmt *finish_tile(Builder *b, const Tile *tile, Reducer *x);
-
-/* Where no axis is blocked: the tile's sums begin with the first strip and are done after the last; only between strips do they
-   wait in the block. */
+/* The tile's sums begin with the first turn and are done after the last; only between turns do they wait in the block. */
 static Stmt *take_turn(Builder *b, const Tile *tile, void *context)
 {
     Reducer x = *(Reducer *)context;
     Exprs *pool = b->pool;
     Expr *zero = build_int(b, 0), *one = build_int(b, 1), *next = expr_add(pool, x.turn, one);
-    Expr *is_first = expr_less(pool, x.turn, one), *is_later = expr_less(pool, zero, x.turn);
-    Expr *goes_on = expr_less(pool, next, x.turns),
-         *is_last = expr_less(pool, x.turns, expr_add(pool, next, one));
+    Stmt *all = NULL;
     x.in_memory = false;
-    Stmt *all = build_when(b, is_first, build_tile(b, tile, clear_leaf, &x));
-    if (!never(is_later))
-        build_append(&all, build_when(b, is_later, build_tile(b, tile, fetch_leaf, &x)));
-    build_append(&all, around_terms(b, &x, terms, tile));
-    if (!never(goes_on))
-        build_append(&all, build_when(b, goes_on, build_tile(b, tile, put_leaf, &x)));
-    build_append(&all, build_when(b, is_last, finish_tile(b, tile, &x)));
+    append_when(b, &all, expr_less(pool, x.turn, one), begin_sums, tile, &x);
+    append_when(b, &all, expr_less(pool, zero, x.turn), fetch_sums, tile, &x);
+    build_append(&all, around_terms(b, &x, add_term, tile));
+    append_when(b, &all, expr_less(pool, next, x.turns), put_sums, tile, &x);
+    append_when(b, &all, expr_less(pool, x.turns, expr_add(pool, next, one)), finish_sums, tile, &x);
     return all;
 }
 
 static Stmt *copy_strip(Builder *b, const Tile *tile, void *context)
 {
-    return around_terms(b, context, copies, tile);
+    return around_terms(b, context, copy_term, tile);
 }
 
-/* What the tiles do with each strip of the first axis that is not blocked, or with all of its terms. An empty chain has a strip,
-   too, for its sums begin and end. */
-static Stmt *strips(Builder *b, Reducer *x, TileBody *body)
+/* Each strip of the first axis that is not blocked is a turn, or all of its terms are one. An empty chain has a turn, too, for
+   its sums begin and end. Within blocks all turns are in the midst: sums began before, and end behind them. */
+static Stmt *strips(Builder *b, Reducer *x)
 {
     Exprs *pool = b->pool;
     int64_t strip = b->schedule->strip, number = 1, all_terms = 0;
-    Expr *zero = build_int(b, 0), *one = build_int(b, 1);
-    x->turn = zero;
-    x->turns = one;
-    if (!strip)
-        return build_tiles(b, body, x);
-    x->strip_axis = x->reduction->axis[x->first + b->schedule->blocked];
-    x->staged = b->schedule->stage ? schedule_staged(b->compute, b->schedule) : NULL;
-    Expr *size = build_int(b, strip), *extent = extent_of(b, x->strip_axis);
-    x->turns = expr_div(pool, expr_add(pool, extent, build_int(b, strip - 1)), size);
-    bool known = expr_is_int(x->turns, &number) && expr_is_int(extent, &all_terms);
-    if (!known)
-        x->turns = expr_apply(pool, SCALAR_SELECT, expr_less(pool, x->turns, one), one, x->turns);
-    int axis = build_axis(b, known ? size_of(number) : (Size){-1, 0});
-    x->turn = known && number == 1 ? zero : expr_axis(pool, axis);
-    x->start = expr_mul(pool, x->turn, size);
-    x->length = known && all_terms % strip == 0 ? size : build_min(b, size, expr_sub(pool, extent, x->start));
-    Stmt *all = x->staged ? build_columns(b, copy_strip, x) : NULL;
-    build_append(&all, build_tiles(b, body, x));
+    Expr *one = build_int(b, 1), *turn = build_int(b, 0), *turns = one, *size = build_int(b, strip);
+    Stmt *all = NULL;
+    int axis = -1;
+    if (strip) {
+        x->strip_axis = x->reduction->axis[x->first + b->schedule->blocked];
+        x->staged = b->schedule->stage ? schedule_staged(b->compute, b->schedule) : NULL;
+        Expr *extent = extent_of(b, x->strip_axis);
+        turns = expr_div(pool, expr_add(pool, extent, build_int(b, strip - 1)), size);
+        bool known = expr_is_int(turns, &number) && expr_is_int(extent, &all_terms);
+        if (!known)
+            turns = expr_apply(pool, SCALAR_SELECT, expr_less(pool, turns, one), one, turns);
+        axis = known && number == 1 ? -1 : build_axis(b, known ? size_of(number) : (Size){-1, 0});
+        turn = axis < 0 ? turn : expr_axis(pool, axis);
+        x->start = expr_mul(pool, turn, size);
+        bool whole = known && all_terms % strip == 0;
+        x->length = whole ? size : build_min(b, size, expr_sub(pool, extent, x->start));
+    }
+    x->turn = b->schedule->blocked ? one : turn;
+    x->turns = b->schedule->blocked ? build_int(b, 3) : turns;
+    if (x->staged)
+        all = build_columns(b, copy_strip, x);
+    build_append(&all, build_tiles(b, take_turn, x));
     x->start = NULL;
-    return known && number == 1 ? all : build_for(b, LOOP_SERIAL, axis, x->turns, all);
+    return axis < 0 ? all : build_for(b, LOOP_SERIAL, axis, turns, all);
 }
 
 static Stmt *blocked_chain(Builder *b, Reducer *x)
 {
     Stmt *all = everywhere_in_block(b, x, clear_leaf);
     int end = x->first + b->schedule->blocked;
-    build_append(&all, around(b, x->reduction, x->first, end, strips(b, x, continue_chain)));
+    build_append(&all, around(b, x->reduction, x->first, end, strips(b, x)));
     return all;
 }
 
@@ -523,7 +526,7 @@ static Stmt *add_leaf(Builder *b, const Tile *tile, Reducer *x, Everywhere *ever
     return all;
 }
 
-static Stmt *finish_tile(Builder *b, const Tile *tile, Reducer *x)
+static Stmt *finish_sums(Builder *b, const Tile *tile, Reducer *x)
 {
     if (x->reduction->tree == TREE_LEAVES) {
         x->stacks_in_block = true;
@@ -563,7 +566,7 @@ static Stmt *reduce_leaves(Builder *b, const Tile *tile, Reducer *x)
     x->complete = expr_apply(pool, SCALAR_CTZ, expr_add(pool, leaf, one), NULL, NULL);
     Stmt *body = NULL;
     if (!tile && !b->schedule->blocked)
-        body = strips(b, x, take_turn);
+        body = strips(b, x);
     else if (!tile)
         body = blocked_chain(b, x);
     else
@@ -618,7 +621,7 @@ Stmt *build_reduction(Builder *b)
         return build_tiles(b, one_tile, &x);
     x.in_memory = true;
     if (x.reduction->tree == TREE_CHAIN && !b->schedule->blocked)
-        return strips(b, &x, take_turn);
+        return strips(b, &x);
     Stmt *all = x.reduction->tree == TREE_LEAVES ? reduce_leaves(b, NULL, &x) : blocked_chain(b, &x);
     build_append(&all, walk(b, &x, result_leaf));
     return all;

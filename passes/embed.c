@@ -24,43 +24,35 @@ bool embed_is_possible(const Embedder *e, const Node *host, const int *axes)
            (!joins || (host->in[0] != host->in[1] && could_live_in(e, host->in[1], host, axes)));
 }
 
-static void live_in(const Embedder *e, const Node *part, const Node *host, const Ints *begin)
+void embed_parts(const Embedder *e, const Node *host)
 {
-    NodePlace *p = &e->place[part->id];
-    p->inside = host;
-    memcpy(p->begin, begin->at, sizeof p->begin);
+    for (int k = 0; k < op_info[host->op].inputs; k++) {
+        NodePlace *p = &e->place[host->in[k]->id];
+        Ints begin = part_begin(host, k);
+        p->inside = host;
+        memcpy(p->begin, begin.at, sizeof p->begin);
+    }
     e->place[host->id].holds = true;
 }
 
-void embed_parts(const Embedder *e, const Node *host)
-{
-    Ints begin = {0};
-    if (host->op == OP_PAD)
-        begin = host->attr[0];
-    live_in(e, host->in[0], host, &begin);
-    if (host->op == OP_PAD)
-        return;
-    int64_t axis = host->attr[0].at[0];
-    begin.at[axis] = host->in[0]->type.dim[axis].count;
-    live_in(e, host->in[1], host, &begin);
-}
-
+/* Joined parts leave no gap. */
 int embed_gaps(const Node *host, Box gap[2 * MAX_RANK])
 {
     int count = 0;
+    Ints begin = part_begin(host, 0);
     Box rest = {.type = host->type};
     for (int d = 0; host->op == OP_PAD && d < host->type.rank; d++) {
-        int64_t low = host->attr[0].at[d], high = host->attr[1].at[d], all = host->type.dim[d].count;
+        int64_t low = begin.at[d], part = host->in[0]->type.dim[d].count;
         Box below = rest, above = rest;
         below.type.dim[d].count = low;
-        above.type.dim[d].count = high;
-        above.begin[d] = all - high;
+        above.begin[d] = low + part;
+        above.type.dim[d].count -= low + part;
         if (low)
             gap[count++] = below;
-        if (high)
+        if (above.type.dim[d].count)
             gap[count++] = above;
         rest.begin[d] = low;
-        rest.type.dim[d].count = all - low - high;
+        rest.type.dim[d].count = part;
     }
     return count;
 }

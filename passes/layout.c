@@ -397,27 +397,15 @@ static bool reduces(const Node *n)
     return op_info[n->op].class == OP_CLASS_REDUCE || op_info[n->op].class == OP_CLASS_CONTRACT;
 }
 
-/* By id: people read it, or it is the next value of a variable or a state. */
-static const bool *fixed_nodes(Compilation *c, const Graph *graph)
-{
-    bool *is_fixed = arena_alloc(c->arena, (size_t)graph->node.count + 1);
-    for (int i = 0; i < graph->assign.count; i++)
-        is_fixed[graph->assign.at[i].node->id] = true;
-    for (int i = 0; i < graph->result.count; i++)
-        is_fixed[graph->result.at[i].node->id] = true;
-    for (int i = 0; i < graph->carry.count; i++)
-        is_fixed[graph->carry.at[i].next->id] = is_fixed[graph->carry.at[i].state->id] = true;
-    return is_fixed;
-}
-
 static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
 {
     const Graph *graph = c->model->phase[phase];
+    bool *is_fixed = arena_alloc(c->arena, (size_t)graph->node.count + 1);
     Layouter l = {c,
                   phase,
                   c->place[phase],
                   arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof(Layout)),
-                  {c->place[phase], graph_loops(graph), fixed_nodes(c, graph)}};
+                  {c->place[phase], graph_loops(graph), is_fixed}};
     const Variable **assigned = arena_alloc(c->arena, ((size_t)graph->node.count + 1) * sizeof *assigned);
     for (int i = 0; i < graph->assign.count; i++)
         assigned[graph->assign.at[i].node->id] = graph->assign.at[i].variable;
@@ -427,6 +415,8 @@ static void layout_phase(Compilation *c, int phase, const Layout *of_variable)
     bool *carried = arena_alloc(c->arena, (size_t)graph->node.count + 1);
     for (int i = 0; i < graph->carry.count; i++)
         carried[graph->carry.at[i].next->id] = true;
+    for (int i = 0; i < graph->node.count; i++)
+        is_fixed[i] = assigned[i] || result[i] || carried[i];
     for (int i = 0; i < graph->node.count; i++) {
         Node *n = graph->node.at[i];
         if (!l.place[i].live)

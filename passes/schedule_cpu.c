@@ -332,65 +332,102 @@ static Visit step_visitor(Expr *e, void *context)
     return VISIT_PAST;
 }
 
-/* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
-   strips of terms that fit there, as Goto and van de Geijn have it (Anatomy of High-Performance Matrix Multiplication, 2008),
-   copied if that makes them contiguous. An item is a panel of columns by as many rows as can wait, and as stay in the next
-   cache. Returns whether that suits. */
-static bool strip_contraction(const Compilation *p, const Compute *c, bool trains, Schedule *s)
+typedef struct Product {
+    int row;          /* the axis of the tile's rows */
+    int chain;        /* the one reduced axis of a chain, or of a leaf */
+    int64_t terms;    /* along that: of a shard, about */
+    int64_t tiles;    /* of rows, at the nominal batch */
+    bool any_batch;   /* rows are samples of a prediction, of which there may be one */
+    bool is_prepared; /* or could be: it is used by predictions */
+} Product;
+
+static bool find_product(const Compilation *p, const Compute *c, bool trains, const Schedule *s, Product *m)
 {
     const Reduction *r = c->reduce->reduction;
-    int first = r->tree == TREE_LEAVES ? r->leaf : 0, row = -1;
-    int64_t terms;
+    int first = r->tree == TREE_LEAVES ? r->leaf : 0;
+    m->row = -1;
     for (int a = 0; a < c->outputs; a++)
-        row = a != s->vector && s->tile[a] > 1 ? a : row;
-    if (row < 0 || r->axes - first != 1 || !is_const(c, s->vector))
+        m->row = a != s->vector && s->tile[a] > 1 ? a : m->row;
+    if (m->row < 0 || r->axes - first != 1 || !is_const(c, s->vector))
         return false;
-    const ComputeAxis *chain = &c->axis.at[r->axis[first]];
-    if (chain->dynamic)
-        terms = SHARD_TERMS;
-    else if (chain->extent.power == 0)
-        terms = chain->extent.count;
-    else
-        return false;
-    int64_t tiles = tiles_of(p, c, s, row), width = 4 * s->tile[s->vector];
-    int64_t fitting = p->target->l1_bytes * 3 / 4 / width / 8 * 8;
-    Schedule now = *s;
+    m->chain = r->axis[first];
+    const ComputeAxis *chain = &c->axis.at[m->chain];
+    m->terms = chain->dynamic ? SHARD_TERMS : chain->extent.count;
+    m->tiles = tiles_of(p, c, s, m->row);
+    m->is_prepared = !trains;
+    m->any_batch =
+        !trains && !is_const(c, m->row) && c->axis.at[m->row].extent.count < FEW_TILES * s->tile[m->row];
+    bool large = 4 * m->terms * extent_at(p, c, s->vector) > p->target->l2_bytes;
+    return (chain->dynamic || is_const(c, m->chain)) && m->terms >= FEWEST_TERMS &&
+           (m->any_batch ? large : m->tiles >= FEW_TILES);
+}
+
+static void move_last(Schedule *s, int axis)
+{
     int at = 0;
-    while (now.order[at] != row)
+    while (s->order[at] != axis)
         at++;
-    memmove(&now.order[at], &now.order[at + 1], sizeof *now.order * (size_t)(now.outputs - 1 - at));
-    now.order[now.outputs - 1] = row;
+    memmove(&s->order[at], &s->order[at + 1], sizeof *s->order * (size_t)(s->outputs - 1 - at));
+    s->order[s->outputs - 1] = axis;
+}
+
+/* As many tiles of rows as may wait, and as have their operand in the next cache. */
+static int64_t most_tiles(const Compilation *p, const Compute *c, const Schedule *s, const Product *m)
+{
+    const Reduction *r = c->reduce->reduction;
+    int64_t rows = s->tile[m->row], all_terms = 1;
+    for (int i = 0; i < r->axes; i++)
+        all_terms *= r->axis[i] == m->chain ? m->terms : extent_at(p, c, r->axis[i]);
+    int64_t waiting = MOST_WAITING * p->target->l1_bytes / (4 * s->tile[s->vector] * rows);
+    int64_t near = p->target->l2_bytes / 2 / (4 * all_terms * rows);
+    return waiting < near ? waiting : near;
+}
+
+/* Tiles of rows for one item, at most so many: chunks of equal size, or of a prediction so that the threads have enough of
+   them of one sample; 0: all. */
+static int64_t chunk_of(const Compilation *p, const Compute *c, const Schedule *s, const Product *m,
+                        int64_t most)
+{
+    if (most >= m->tiles && is_const(c, m->row))
+        return 0;
+    if (m->any_batch)
+        return FEW_TILES;
+    int64_t rows = s->tile[m->row], panels = tiles_of(p, c, s, s->vector);
+    int64_t sample = (c->axis.at[m->row].extent.count + rows - 1) / rows;
+    int64_t share = sample / ((FEW_ITEMS + panels - 1) / panels);
+    if (m->is_prepared && share < most)
+        most = share > FEW_TILES ? share : FEW_TILES;
+    int64_t chunks = (m->tiles + most - 1) / most;
+    return (m->tiles + chunks - 1) / chunks;
+}
+
+/* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
+   strips of terms that fit there, as Goto and van de Geijn have it (Anatomy of High-Performance Matrix Multiplication, 2008),
+   copied if that makes them contiguous. An item is a panel of columns by a chunk of rows. Returns whether that suits. */
+static bool strip_contraction(const Compilation *p, const Compute *c, bool trains, Schedule *s)
+{
+    Product m;
+    if (!find_product(p, c, trains, s, &m))
+        return false;
+    Schedule now = *s;
+    move_last(&now, m.row);
     now.inner = 1;
+    now.items = now.outputs - 1;
     Expr *staged = schedule_staged(c, &now);
-    Step step = {r->axis[first], 0};
-    bool any_batch = !trains && !is_const(c, row) && c->axis.at[row].extent.count < FEW_TILES * s->tile[row];
-    bool large = 4 * terms * extent_at(p, c, s->vector) > p->target->l2_bytes;
-    if ((any_batch ? !large : tiles < FEW_TILES) || terms < FEWEST_TERMS || fitting < FEWEST_TERMS || !staged)
+    int64_t fitting = p->target->l1_bytes * 3 / 4 / (4 * s->tile[s->vector]) / 8 * 8;
+    Step step = {m.chain, 0};
+    if (!staged || fitting < FEWEST_TERMS)
         return false;
     expr_visit(c->pool, staged, step_visitor, &step);
     now.stage = step.most >= NEAR_STRIDE;
-    if (now.stage ? !trains || extent_at(p, c, row) < FEWEST_ROWS
-                  : terms <= fitting) /* what a prediction reads is prepared, or better left */
+    if (now.stage ? m.is_prepared || extent_at(p, c, m.row) < FEWEST_ROWS : m.terms <= fitting)
         return false;
-    int64_t all_terms = 1, strips = (terms + fitting - 1) / fitting;
-    for (int i = 0; i < r->axes; i++)
-        all_terms *= chain->dynamic && i == first ? terms : extent_at(p, c, r->axis[i]);
-    now.strip = strips == 1 ? terms : ((terms + strips - 1) / strips + 7) / 8 * 8;
-    int64_t sums = MOST_WAITING * p->target->l1_bytes / (width * s->tile[row]);
-    int64_t near = p->target->l2_bytes / 2 / (4 * all_terms * s->tile[row]);
-    int64_t chunk = sums < near ? sums : near;
-    if (chunk < FEW_TILES)
+    int64_t most = most_tiles(p, c, s, &m), strips = (m.terms + fitting - 1) / fitting;
+    if (most < FEW_TILES)
         return false;
-    if (chunk < tiles || !is_const(c, row)) {
-        now.chunk_axis = row;
-        int64_t panels = tiles_of(p, c, s, s->vector), least = trains ? 1 : (FEW_ITEMS + panels - 1) / panels;
-        int64_t sample = (c->axis.at[row].extent.count + s->tile[row] - 1) / s->tile[row];
-        if (sample / least < chunk) /* the threads share one sample, too */
-            chunk = sample / least > FEW_TILES ? sample / least : FEW_TILES;
-        int64_t chunks = (tiles + chunk - 1) / chunk;
-        now.chunk = any_batch ? FEW_TILES : (tiles + chunks - 1) / chunks;
-    }
-    now.items = now.outputs - 1;
+    now.strip = strips == 1 ? m.terms : ((m.terms + strips - 1) / strips + 7) / 8 * 8;
+    now.chunk_axis = m.row;
+    now.chunk = chunk_of(p, c, s, &m, most);
     if (schedule_fault(c, &now))
         return false;
     *s = now;

@@ -205,4 +205,35 @@ static inline void run_phase(Run *run, Phase phase, int parts)
         run_slice(run, phase, first, run->batch - first < slice ? run->batch - first : slice, parts);
 }
 
+/* Numbers in [-1, 1), which the first letter of a variable's name fixes. */
+static inline void run_fill(Run *run, Phase phase, const char *name)
+{
+    int buffer = run_buffer(run, phase, name);
+    int64_t count = run_count(run, buffer);
+    double *value = calloc((size_t)count + 1, sizeof *value);
+    uint64_t state = (uint64_t)name[0];
+    ck_assert_ptr_nonnull(value);
+    for (int64_t i = 0; i < count; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        value[i] = (double)(state >> 40) / 8388608 - 1;
+    }
+    run_set(run, buffer, value);
+    free(value);
+}
+
+/* Two programs gave the same bits as a result. */
+static inline void run_compare(Run *a, Run *b, Phase phase, const char *result)
+{
+    int of_a = run_buffer(a, phase, result), of_b = run_buffer(b, phase, result);
+    size_t count = (size_t)run_count(a, of_a);
+    ck_assert_int_eq((int64_t)count, run_count(b, of_b));
+    double *one = calloc(count + 1, sizeof *one), *other = calloc(count + 1, sizeof *other);
+    ck_assert(one && other);
+    run_get(a, of_a, one);
+    run_get(b, of_b, other);
+    ck_assert(!memcmp(one, other, count * sizeof *one));
+    free(one);
+    free(other);
+}
+
 #endif
