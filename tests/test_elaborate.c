@@ -456,6 +456,7 @@ static const char *const layers[] = {
     "gelu(x)",
     "softplus(x)",
     "silu(x)",
+    "fade(x)",
     "relu6(x)",
     "leaky_relu(x)",
     "softmax(x)",

@@ -128,6 +128,18 @@ START_TEST(layer_norm_normalises_rows)
 }
 END_TEST
 
+START_TEST(only_what_is_too_small_fades)
+{
+    const double x[] = {1e-29, -1e-29, 1e-31, -1e-40, NAN}, want[] = {1e-29, -1e-29, 0, 0, NAN};
+    Run run = start_net("f32[5]", "y = fade(x);", 1);
+    double y[N];
+    predict(&run, x, y);
+    for (int i = 0; i < N; i++)
+        ck_assert(isnan(want[i]) ? isnan(y[i]) : y[i] == (float)want[i]);
+    run_stop(&run);
+}
+END_TEST
+
 START_TEST(avg_pool_counts_its_padding)
 {
     Run run = start_net("f32[2, 1, 5, 5]", "y = avg_pool(x, 3, stride = 2, pad = 1);", 1);
@@ -574,6 +586,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, softmax_and_its_logarithm);
     tcase_add_test(cases, layer_norm_normalises_rows);
+    tcase_add_test(cases, only_what_is_too_small_fades);
     tcase_add_test(cases, avg_pool_counts_its_padding);
     tcase_add_test(cases, max_pool_ignores_its_padding);
     tcase_add_test(cases, pools_with_a_rest);
