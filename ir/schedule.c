@@ -196,7 +196,14 @@ static const char *chunk_fault(const Compute *c, const Schedule *s)
     return NULL;
 }
 
-/* What would be staged: of the product's operands the one that is read in vectors; NULL if it is not for all tiles the same. */
+int schedule_shared(const Schedule *s, Expr *staged)
+{
+    int shared = 0;
+    while (shared < s->inner && !expr_uses_axis(staged, s->order[s->outputs - 1 - shared]))
+        shared++;
+    return shared;
+}
+
 Expr *schedule_staged(const Compute *c, const Schedule *s)
 {
     Expr *term = c->reduce ? c->reduce->arg[0] : NULL, *found = NULL;
@@ -208,10 +215,7 @@ Expr *schedule_staged(const Compute *c, const Schedule *s)
                 return NULL;
             found = term->arg[k];
         }
-    for (int i = s->outputs - s->inner; found && i < s->outputs; i++)
-        if (expr_uses_axis(found, s->order[i]))
-            return NULL;
-    return found;
+    return found && schedule_shared(s, found) ? found : NULL;
 }
 
 static const char *strip_fault(const Compute *c, const Schedule *s)

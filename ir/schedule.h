@@ -35,8 +35,10 @@ void schedule_print(Text *text, const Compute *compute, const Schedule *schedule
 /* Reads what schedule_print wrote, to the line's end. Whether it fits a Compute schedule_fault says. */
 bool schedule_read(Words *words, Schedule *schedule);
 /* Of the product's operands the one that a schedule with `stage` copies: it is read in vectors, and is for all tiles of the
-   trailing loops the same. NULL if there is none. */
+   last loop the same. NULL if there is none. */
 Expr *schedule_staged(const Compute *compute, const Schedule *schedule);
+/* In how many of the trailing loops it is the same: it is copied before them, within the others. */
+int schedule_shared(const Schedule *schedule, Expr *staged);
 /* The first rule that is broken, in words, or NULL. Every schedule without fault gives the same bits. */
 const char *schedule_fault(const Compute *compute, const Schedule *schedule);
 

@@ -429,14 +429,27 @@ Stmt *build_tiles(Builder *b, TileBody *body, void *context)
     return build_outer(b, b->schedule->outputs - b->schedule->inner, b->schedule->outputs, one_tile);
 }
 
-Stmt *build_columns(Builder *b, TileBody *body, void *context)
+static Stmt *copy_and_tiles(Builder *b)
 {
-    b->body = body;
-    b->context = context;
+    TileBody *body = b->body;
+    b->body = b->copy;
     b->only_columns = true;
     Stmt *all = one_tile(b);
     b->only_columns = false;
+    b->body = body;
+    int loops = b->schedule->outputs;
+    build_append(&all, build_outer(b, loops - b->shared, loops, one_tile));
     return all;
+}
+
+Stmt *build_copied_tiles(Builder *b, int shared, TileBody *copy, TileBody *body, void *context)
+{
+    int loops = b->schedule->outputs;
+    b->body = body;
+    b->copy = copy;
+    b->shared = shared;
+    b->context = context;
+    return build_outer(b, loops - b->schedule->inner, loops - shared, copy_and_tiles);
 }
 
 static Stmt *all_tiles(Builder *b)

@@ -43,6 +43,8 @@ struct Builder {
     Expr *column;                 /* of the leaf that is built: its place within the piece, rows left out */
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
+    TileBody *copy;               /* what comes before the last `shared` loops */
+    int shared;
     void *context;
     Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
     bool overlap; /* vectors may overlap at the end of their axis */
@@ -67,8 +69,8 @@ int64_t tile_slots(const Tile *tile, int piece); /* accumulators of as many lane
 /* The inner outer loops, around each of their tiles, in full and last variants, as `body` makes it. */
 Stmt *build_tiles(Builder *b, TileBody *body, void *context);
 
-/* One tile of one row: all variants of the vector axis alone. */
-Stmt *build_columns(Builder *b, TileBody *body, void *context);
+/* As build_tiles; and before the last `shared` of the loops `copy` of a tile of one row: all variants of the vector axis alone. */
+Stmt *build_copied_tiles(Builder *b, int shared, TileBody *copy, TileBody *body, void *context);
 
 /* The number of a tile within the inner outer loops, and the most elements that a tile has in memory. */
 Expr *build_tile_number(Builder *b);

@@ -371,7 +371,6 @@ static Stmt *strips(Builder *b, Reducer *x)
     Exprs *pool = b->pool;
     int64_t strip = b->schedule->strip, number = 1, all_terms = 0;
     Expr *one = build_int(b, 1), *turn = build_int(b, 0), *turns = one, *size = build_int(b, strip);
-    Stmt *all = NULL;
     int axis = -1;
     if (strip) {
         x->strip_axis = x->reduction->axis[x->first + b->schedule->blocked];
@@ -389,9 +388,9 @@ static Stmt *strips(Builder *b, Reducer *x)
     }
     x->turn = b->schedule->blocked ? one : turn;
     x->turns = b->schedule->blocked ? build_int(b, 3) : turns;
-    if (x->staged)
-        all = build_columns(b, copy_strip, x);
-    build_append(&all, build_tiles(b, take_turn, x));
+    Stmt *all = x->staged
+                    ? build_copied_tiles(b, schedule_shared(b->schedule, x->staged), copy_strip, take_turn, x)
+                    : build_tiles(b, take_turn, x);
     x->start = NULL;
     return axis < 0 ? all : build_for(b, LOOP_SERIAL, axis, turns, all);
 }

@@ -312,7 +312,9 @@ enum {
     NEAR_STRIDE =
         512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
     FEWEST_TERMS = 128,
-    FEWEST_ROWS = 128 /* that pay for a copy */
+    FEWEST_ROWS = 128, /* that pay for a copy */
+    PAGE_BYTES = 4096,
+    FEWEST_NEAR_ROWS = 32 /* that pay for a copy from the next cache */
 };
 
 /* Bytes from one term's vector to the next one's. */
@@ -341,7 +343,7 @@ typedef struct Product {
     bool is_prepared; /* or could be: it is used by predictions */
 } Product;
 
-static bool find_product(const Compilation *p, const Compute *c, bool trains, const Schedule *s, Product *m)
+static bool find_product(const Compilation *p, const Compute *c, bool predicts, const Schedule *s, Product *m)
 {
     const Reduction *r = c->reduce->reduction;
     int first = r->tree == TREE_LEAVES ? r->leaf : 0;
@@ -354,9 +356,9 @@ static bool find_product(const Compilation *p, const Compute *c, bool trains, co
     const ComputeAxis *chain = &c->axis.at[m->chain];
     m->terms = chain->dynamic ? SHARD_TERMS : chain->extent.count;
     m->tiles = tiles_of(p, c, s, m->row);
-    m->is_prepared = !trains;
+    m->is_prepared = predicts;
     m->any_batch =
-        !trains && !is_const(c, m->row) && c->axis.at[m->row].extent.count < FEW_TILES * s->tile[m->row];
+        predicts && !is_const(c, m->row) && c->axis.at[m->row].extent.count < FEW_TILES * s->tile[m->row];
     bool large = 4 * m->terms * extent_at(p, c, s->vector) > p->target->l2_bytes;
     return (chain->dynamic || is_const(c, m->chain)) && m->terms >= FEWEST_TERMS &&
            (m->any_batch ? large : m->tiles >= FEW_TILES);
@@ -371,15 +373,28 @@ static void move_last(Schedule *s, int axis)
     s->order[s->outputs - 1] = axis;
 }
 
+static int64_t all_terms(const Compilation *p, const Compute *c, const Product *m)
+{
+    const Reduction *r = c->reduce->reduction;
+    int64_t terms = 1;
+    for (int i = 0; i < r->axes; i++)
+        terms *= r->axis[i] == m->chain ? m->terms : extent_at(p, c, r->axis[i]);
+    return terms;
+}
+
+static int64_t step_of(const Compute *c, Expr *operand, int axis)
+{
+    Step step = {axis, 0};
+    expr_visit(c->pool, operand, step_visitor, &step);
+    return step.most;
+}
+
 /* As many tiles of rows as may wait, and as have their operand in the next cache. */
 static int64_t most_tiles(const Compilation *p, const Compute *c, const Schedule *s, const Product *m)
 {
-    const Reduction *r = c->reduce->reduction;
-    int64_t rows = s->tile[m->row], all_terms = 1;
-    for (int i = 0; i < r->axes; i++)
-        all_terms *= r->axis[i] == m->chain ? m->terms : extent_at(p, c, r->axis[i]);
+    int64_t rows = s->tile[m->row];
     int64_t waiting = MOST_WAITING * p->target->l1_bytes / (4 * s->tile[s->vector] * rows);
-    int64_t near = p->target->l2_bytes / 2 / (4 * all_terms * rows);
+    int64_t near = p->target->l2_bytes / 2 / (4 * all_terms(p, c, m) * rows);
     return waiting < near ? waiting : near;
 }
 
@@ -401,13 +416,33 @@ static int64_t chunk_of(const Compilation *p, const Compute *c, const Schedule *
     return (m->tiles + chunks - 1) / chunks;
 }
 
+/* Where an element of the rows' operand is on another page with each term, few sets of the next cache hold what an item reads of
+   them all, and the next panel finds nothing left. So all panels of columns take turns on a strip, each copied, with as many
+   rows as may wait. */
+static void take_all_columns(const Compilation *p, const Compute *c, const Product *m, Expr *staged,
+                             Schedule *s)
+{
+    Expr *term = c->reduce->arg[0], *rows = term->arg[term->arg[0] == staged];
+    int64_t step = step_of(c, rows, m->chain), columns = c->axis.at[s->vector].extent.count;
+    int64_t waiting = MOST_BLOCK / ((columns + s->lanes - 1) / s->lanes * s->lanes) / s->tile[m->row];
+    if (step < PAGE_BYTES || step > INT32_MAX || all_terms(p, c, m) * step <= p->target->l2_bytes ||
+        waiting * s->tile[m->row] < FEWEST_NEAR_ROWS)
+        return;
+    move_last(s, s->vector);
+    move_last(s, m->row);
+    s->inner = 2;
+    s->items = s->outputs - 2;
+    s->chunk_axis = m->row;
+    s->chunk = waiting < m->tiles ? waiting : 0;
+}
+
 /* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
    strips of terms that fit there, as Goto and van de Geijn have it (Anatomy of High-Performance Matrix Multiplication, 2008),
    copied if that makes them contiguous. An item is a panel of columns by a chunk of rows. Returns whether that suits. */
-static bool strip_contraction(const Compilation *p, const Compute *c, bool trains, Schedule *s)
+static bool strip_contraction(const Compilation *p, const Compute *c, bool predicts, Schedule *s)
 {
     Product m;
-    if (!find_product(p, c, trains, s, &m))
+    if (!find_product(p, c, predicts, s, &m))
         return false;
     Schedule now = *s;
     move_last(&now, m.row);
@@ -415,11 +450,9 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool train
     now.items = now.outputs - 1;
     Expr *staged = schedule_staged(c, &now);
     int64_t fitting = p->target->l1_bytes * 3 / 4 / (4 * s->tile[s->vector]) / 8 * 8;
-    Step step = {m.chain, 0};
     if (!staged || fitting < FEWEST_TERMS)
         return false;
-    expr_visit(c->pool, staged, step_visitor, &step);
-    now.stage = step.most >= NEAR_STRIDE;
+    now.stage = step_of(c, staged, m.chain) >= NEAR_STRIDE;
     if (now.stage ? m.is_prepared || extent_at(p, c, m.row) < FEWEST_ROWS : m.terms <= fitting)
         return false;
     int64_t most = most_tiles(p, c, s, &m), strips = (m.terms + fitting - 1) / fitting;
@@ -428,6 +461,8 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool train
     now.strip = strips == 1 ? m.terms : ((m.terms + strips - 1) / strips + 7) / 8 * 8;
     now.chunk_axis = m.row;
     now.chunk = chunk_of(p, c, s, &m, most);
+    if (now.stage)
+        take_all_columns(p, c, &m, staged, &now);
     if (schedule_fault(c, &now))
         return false;
     *s = now;
@@ -471,8 +506,8 @@ static void widen_to_all(const Compute *c, Schedule *s)
         s->tile[s->vector] = columns;
 }
 
-/* trains: only there is it used. */
-static Schedule schedule(const Compilation *p, const Compute *c, bool trains)
+/* predicts: there, too, is it used, where the batch may be one sample and weights are prepared. */
+static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
 {
     Schedule s = plain(c);
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
@@ -488,7 +523,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool trains)
         Schedule strips = s;
         tile_contraction(p, c, true, &strips);
         order_contraction(p, c, &strips);
-        if (strip_contraction(p, c, trains, &strips))
+        if (strip_contraction(p, c, predicts, &strips))
             return strips;
         tile_contraction(p, c, runs_over_samples(c), &s); /* tall, for its operands come from far away */
         order_contraction(p, c, &s);
@@ -506,14 +541,13 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool trains)
 bool pass_schedule_cpu(Compilation *c)
 {
     const int *first = form_firsts(c);
-    bool *trains = arena_alloc(c->arena, (size_t)c->compute.count + 1);
+    bool *predicts = arena_alloc(c->arena, (size_t)c->compute.count + 1);
+    memset(predicts, 0, (size_t)c->compute.count + 1);
     for (int i = 0; i < c->compute.count; i++)
-        trains[i] = c->compute.at[i]->phase == PHASE_STEP;
-    for (int i = 0; i < c->compute.count; i++)
-        if (c->compute.at[i]->phase != PHASE_STEP) /* what the same kernel does elsewhere, too */
-            trains[first[c->same[i]]] = trains[c->same[i]] = false;
+        if (c->compute.at[i]->phase == PHASE_PREDICT) /* what the same kernel does elsewhere, too */
+            predicts[first[c->same[i]]] = predicts[c->same[i]] = predicts[i] = true;
     for (int i = 0; i < c->compute.count; i++)
         list_add(c->arena, &c->schedule,
-                 first[i] == i ? schedule(c, c->compute.at[i], trains[i]) : c->schedule.at[first[i]]);
+                 first[i] == i ? schedule(c, c->compute.at[i], predicts[i]) : c->schedule.at[first[i]]);
     return tune_apply(c);
 }
