@@ -557,6 +557,14 @@ static void print_assignment(Clike *w, const Stmt *s)
     end_line(w, begin, ";");
 }
 
+static void print_prefetch(Clike *w, const Stmt *s)
+{
+    size_t begin = begin_line(w);
+    text_add(w->text, "__builtin_prefetch(&");
+    print_element(w, false, s->index, s->at);
+    end_line(w, begin, ");");
+}
+
 static void print_block(Clike *w, const Stmt *s)
 {
     for (; s; s = s->next)
@@ -573,6 +581,9 @@ static void print_block(Clike *w, const Stmt *s)
         case STMT_SET:
         case STMT_STORE:
             print_assignment(w, s);
+            break;
+        case STMT_PREFETCH:
+            print_prefetch(w, s);
             break;
         }
 }
@@ -607,7 +618,7 @@ static void survey_block(Clike *w, const Stmt *s)
         for (int i = 0; i < 3; i++)
             if (part[i])
                 survey_expr(w, part[i]);
-        if (s->kind == STMT_STORE)
+        if (s->kind == STMT_STORE || s->kind == STMT_PREFETCH)
             w->uses_buffer[s->index] = true;
         if (s->kind == STMT_SET && !is_plain_access(&w->kernel->local.at[s->index], s->at, s->value->lanes))
             w->scattered[s->index] = false;

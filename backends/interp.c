@@ -125,7 +125,8 @@ static void print_statement(Text *text, const Stmt *s)
                                        [STMT_IF] = "if",
                                        [STMT_LET] = "let t",
                                        [STMT_SET] = "set l",
-                                       [STMT_STORE] = "store x"};
+                                       [STMT_STORE] = "store x",
+                                       [STMT_PREFETCH] = "prefetch x"};
     text_add(text, word[s->kind]);
     if (s->kind != STMT_IF)
         text_printf(text, "%d", s->index);

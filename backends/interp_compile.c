@@ -470,6 +470,8 @@ static void compile_statement(Compiler *c, const Stmt *s)
     case STMT_STORE:
         compile_store(c, s);
         break;
+    case STMT_PREFETCH:
+        break;
     }
 }
 

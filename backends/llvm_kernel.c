@@ -100,6 +100,9 @@ static void build_statement(KernelBuilder *b, const Stmt *s)
     case STMT_STORE:
         llvm_build_store(b, s);
         break;
+    case STMT_PREFETCH:
+        llvm_build_prefetch(b, s);
+        break;
     }
 }
 

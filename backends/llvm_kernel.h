@@ -60,6 +60,7 @@ LLVMTypeRef llvm_memory_type(KernelBuilder *b, DType dtype, int lanes);
 LLVMValueRef llvm_build_load(KernelBuilder *b, const Expr *load);
 LLVMValueRef llvm_build_local(KernelBuilder *b, const Expr *local);
 void llvm_build_store(KernelBuilder *b, const Stmt *store);
+void llvm_build_prefetch(KernelBuilder *b, const Stmt *prefetch);
 void llvm_build_set(KernelBuilder *b, const Stmt *set);
 void llvm_build_locals(KernelBuilder *b);
 

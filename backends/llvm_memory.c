@@ -237,6 +237,17 @@ void llvm_build_store(KernelBuilder *b, const Stmt *s)
     store_place(b, buffer_place(b, s->index), shape_of(b, s->at), llvm_build_expr(b, s->value));
 }
 
+void llvm_build_prefetch(KernelBuilder *b, const Stmt *s)
+{
+    LLVMValueRef address = element_address(b, buffer_place(b, s->index), s->at);
+    LLVMTypeRef type = LLVMTypeOf(address), i32 = LLVMInt32TypeInContext(b->context);
+    LLVMValueRef function =
+        LLVMGetIntrinsicDeclaration(b->module, LLVMLookupIntrinsicID("llvm.prefetch", 13), &type, 1);
+    LLVMValueRef is_written = LLVMConstInt(i32, 0, false), nearest = LLVMConstInt(i32, 3, false);
+    LLVMValueRef operand[] = {address, is_written, nearest, LLVMConstInt(i32, 1, false) /* data */};
+    LLVMBuildCall2(b->builder, LLVMGlobalGetValueType(function), function, operand, 4, "");
+}
+
 /* ---- locals ---- */
 
 void llvm_build_locals(KernelBuilder *b)

@@ -350,10 +350,14 @@ static bool check_call(void *context, Measure *measure, int call, int kernel)
     use(t, kernel, &s->best->code);
     measure_call(measure, call);
     if (after && !measure_equals(measure, call, after)) {
-        diag_report(
-            &t->driver->diag, DIAG_WARNING, (Span){0},
-            "'%s' has other results by another schedule: this is an error of netc; it is left as it was",
-            s->kernel->compute->name);
+        Text other = {0};
+        schedule_print(&other, s->kernel->compute, &s->best->schedule);
+        int length = (int)strcspn(text_string(&other), "\n");
+        diag_report(&t->driver->diag, DIAG_WARNING, (Span){0},
+                    "'%s' has other results by another schedule: this is an error of netc; it is left as it "
+                    "was: %.*s",
+                    s->kernel->compute->name, length > 4 ? length - 4 : 0, text_string(&other) + 4);
+        text_free(&other);
         measure_restore(measure, call, after);
         s->best = s->usual;
     }

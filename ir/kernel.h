@@ -17,6 +17,7 @@ typedef enum StmtKind {
     STMT_LET, /* temp `index` := value; once, before its uses, in their block or one around */
     STMT_SET, /* local `index`, element `at` := value (a vector: lanes consecutive elements) */
     STMT_STORE, /* buffer `index`, element `at` := value; a vector's `at` is a RAMP (stride 1: contiguous) or any vector */
+    STMT_PREFETCH, /* buffer `index`: the element `at` is used soon; changes nothing */
 } StmtKind;
 
 typedef enum LoopKind { LOOP_SERIAL, LOOP_UNROLL, LOOP_VECTOR } LoopKind;

@@ -94,6 +94,11 @@ static void print_statement(Text *text, const Stmt *stmt, int depth)
     case STMT_STORE:
         print_move(text, stmt, 'x');
         break;
+    case STMT_PREFETCH:
+        text_printf(text, "prefetch x%d[", stmt->index);
+        expr_print(text, stmt->at);
+        text_add(text, "]\n");
+        break;
     }
 }
 

@@ -36,6 +36,8 @@ static const char *statement_text(Checker *c)
         return arena_printf(c->arena, "set l%d", s->index);
     case STMT_STORE:
         return arena_printf(c->arena, "store x%d", s->index);
+    case STMT_PREFETCH:
+        return arena_printf(c->arena, "prefetch x%d", s->index);
     }
     return "statement";
 }
@@ -384,6 +386,15 @@ static void check_store(Checker *c, const Stmt *s)
     want(c, s->at, DTYPE_I64, s->value->lanes);
 }
 
+static void check_prefetch(Checker *c, const Stmt *s)
+{
+    check_expression(c, s->at);
+    if (!c->fault && (s->index < 0 || s->index >= c->kernel->buffer.count))
+        fail(c, "x%d is no buffer of the kernel", s->index);
+    if (!c->fault)
+        want(c, s->at, DTYPE_I64, 1);
+}
+
 static void check_statement(Checker *c, const Stmt *s)
 {
     c->statement = s;
@@ -405,6 +416,9 @@ static void check_statement(Checker *c, const Stmt *s)
         return;
     case STMT_STORE:
         check_store(c, s);
+        return;
+    case STMT_PREFETCH:
+        check_prefetch(c, s);
         return;
     }
     fail(c, "a statement has no kind");

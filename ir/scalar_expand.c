@@ -125,7 +125,8 @@ static Expr *two_to(Exprs *pool, Expr *count)
     return expr_bitcast(pool, shift_left(pool, count, bits(pool, 23)), DTYPE_F32);
 }
 
-/* The factor 2^n in two halves: the first product is exact, the second overflows or loses bits as it must. */
+/* The factor 2^n in two halves: the first product is exact, the second overflows or loses bits as it must. Where nothing is left
+   the second is 0, for a product that loses all its bits takes a CPU a hundred times as long; softmax's masks are such. */
 Expr *expand_exp(Exprs *pool, Expr **operand)
 {
     if (operand[0]->dtype != DTYPE_F32)
@@ -134,7 +135,9 @@ Expr *expand_exp(Exprs *pool, Expr **operand)
     Power e = power_of_e(pool, x, 2 * 127);
     Expr *half = shift_right(pool, e.count, bits(pool, 1)), *rest = sub(pool, e.count, half);
     Expr *y = add(pool, e.p, real(pool, x, 1));
-    return mul(pool, mul(pool, y, two_to(pool, half)), two_to(pool, rest));
+    Expr *nothing = less(pool, operand[0], real(pool, x, -104));
+    Expr *second = choose(pool, nothing, real(pool, x, 0), two_to(pool, rest));
+    return mul(pool, mul(pool, y, two_to(pool, half)), second);
 }
 
 /* For |x|: near 0 x + x³ P(x²), else 1 - 2 / (e^2x + 1). */

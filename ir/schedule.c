@@ -23,6 +23,8 @@ void schedule_print(Text *text, const Compute *c, const Schedule *s)
             text_printf(text, " block:%d", s->blocked);
         if (s->strip && i == s->outputs - s->inner)
             text_printf(text, " strip:%lld%s", (long long)s->strip, s->stage ? " stage" : "");
+        if (s->stage_rows && i == s->outputs - s->inner)
+            text_add(text, " rows");
         text_printf(text, " i%d", a);
         if (s->tile[a] > 1)
             text_printf(text, "/%lld", (long long)s->tile[a]);
@@ -34,7 +36,7 @@ void schedule_print(Text *text, const Compute *c, const Schedule *s)
         if (s->tile[a] > 1 || a == s->vector)
             text_printf(text, a == s->vector ? " i%d:%lld(x%d)" : " i%d:%lld", a, (long long)s->tile[a],
                         s->lanes);
-    text_add(text, s->lanes_reduce ? " lanes\n" : "\n");
+    text_printf(text, "%s%s\n", s->lanes_reduce ? " lanes" : "", s->prefetch ? " prefetch" : "");
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
@@ -67,7 +69,7 @@ static bool take_chunk(Schedule *s, int axis, int64_t cut[MAX_OUTPUT_AXES])
     return true;
 }
 
-/* ":1 strip:128 stage" */
+/* ":1 strip:128 stage rows" */
 static bool read_block(Words *w, Schedule *s)
 {
     int64_t number;
@@ -79,6 +81,7 @@ static bool read_block(Words *w, Schedule *s)
     if (!words_expect_mark(w, ':') || !words_read_integer(w, 1, LARGEST_TILE, &s->strip))
         return false;
     s->stage = words_accept(w, "stage");
+    s->stage_rows = s->stage && words_accept(w, "rows");
     return true;
 }
 
@@ -149,6 +152,7 @@ bool schedule_read(Words *w, Schedule *s)
     if (!words_expect(w, "tile") || !read_tiles(w, s))
         return false;
     s->lanes_reduce = words_accept(w, "lanes");
+    s->prefetch = words_accept(w, "prefetch");
     if (!words_end_line(w))
         return false;
     for (int a = 0; a < MAX_OUTPUT_AXES; a++) {
@@ -215,7 +219,62 @@ Expr *schedule_staged(const Compute *c, const Schedule *s)
                 return NULL;
             found = term->arg[k];
         }
+    for (int a = 0; found && a < s->outputs; a++) /* the copy is of one row */
+        if (a != s->vector && s->tile[a] > 1 && expr_uses_axis(found, a))
+            return NULL;
     return found && schedule_shared(s, found) ? found : NULL;
+}
+
+Expr *schedule_staged_rows(const Compute *c, const Schedule *s, int *row)
+{
+    Expr *staged = schedule_staged(c, s), *found;
+    int64_t stride;
+    if (!staged)
+        return NULL;
+    found = c->reduce->arg[0]->arg[c->reduce->arg[0]->arg[0] == staged];
+    *row = s->order[s->outputs - 1];
+    if (found->kind != EXPR_LOAD || found->count > 1 || !expr_stride(found->arg[0], *row, &stride) ||
+        stride != 1)
+        return NULL;
+    for (int a = 0; a < s->outputs; a++)
+        if (a != *row && s->tile[a] > 1 && expr_uses_axis(found, a))
+            return NULL;
+    for (int i = s->outputs - s->inner; i < s->outputs - 1; i++)
+        if (expr_uses_axis(found, s->order[i]))
+            return NULL;
+    return found;
+}
+
+int64_t schedule_rows(const Compute *c, const Schedule *s, int row)
+{
+    return s->chunk && s->chunk_axis == row ? s->chunk * s->tile[row] : c->axis.at[row].extent.count;
+}
+
+/* What of an operand is copied for a strip, of so many elements a term. */
+static bool fits_block(const Compute *c, const Schedule *s, int64_t elements)
+{
+    const Reduction *r = c->reduce->reduction;
+    elements *= s->strip;
+    for (int i = (r->tree == TREE_LEAVES ? r->leaf : 0) + s->blocked + 1; i < r->axes; i++) {
+        elements = elements < MOST_BLOCK ? elements : MOST_BLOCK + 1;
+        elements *= c->axis.at[r->axis[i]].extent.count;
+    }
+    return elements <= MOST_BLOCK;
+}
+
+static const char *rows_fault(const Compute *c, const Schedule *s)
+{
+    int row;
+    if (!schedule_staged_rows(c, s, &row))
+        return fault("schedule of '%s' stages rows that are no neighbours, or differ between tiles", c->name);
+    int64_t rows = schedule_rows(c, s, row), extent = c->axis.at[row].extent.count;
+    if (c->axis.at[row].extent.power || extent % rows || rows % s->tile[row] || rows > MOST_BLOCK ||
+        s->tile[row] & (s->tile[row] - 1) || s->tile[row] > MOST_LANES)
+        return fault("schedule of '%s' stages %lld of %lld rows, tiles of %lld", c->name, (long long)rows,
+                     (long long)extent, (long long)s->tile[row]);
+    if (!fits_block(c, s, rows + (rows / s->tile[row] * STAGE_GAP + s->strip - 1) / s->strip))
+        return fault("schedule of '%s' stages more than %d elements", c->name, MOST_BLOCK);
+    return NULL;
 }
 
 static const char *strip_fault(const Compute *c, const Schedule *s)
@@ -226,20 +285,16 @@ static const char *strip_fault(const Compute *c, const Schedule *s)
                      s->inner);
     if (!s->stage)
         return NULL;
-    int64_t elements = s->strip;
     if (!schedule_staged(c, s) || c->axis.at[s->vector].extent.power)
         return fault("schedule of '%s' stages what differs between tiles", c->name);
-    elements *= s->tile[s->vector];
     for (int i = (r->tree == TREE_LEAVES ? r->leaf : 0) + s->blocked + 1; i < r->axes; i++) {
         const ComputeAxis *a = &c->axis.at[r->axis[i]];
         if (a->extent.power || a->dynamic)
             return fault("schedule of '%s' stages an axis of unknown length", c->name);
-        elements *= a->extent.count < MOST_BLOCK ? a->extent.count : MOST_BLOCK + 1;
-        elements = elements < MOST_BLOCK ? elements : MOST_BLOCK + 1;
     }
-    if (elements > MOST_BLOCK)
+    if (!fits_block(c, s, s->tile[s->vector]))
         return fault("schedule of '%s' stages more than %d elements", c->name, MOST_BLOCK);
-    return NULL;
+    return s->stage_rows ? rows_fault(c, s) : NULL;
 }
 
 static const char *blocks_fault(const Compute *c, const Schedule *s)
@@ -293,6 +348,8 @@ static const char *tiles_fault(const Compute *c, const Schedule *s)
     bool lanes = r && (r->tree == TREE_LANES || (r->tree == TREE_LEAVES && r->inner == TREE_LANES));
     if (lanes && (elements > 1 || s->vector >= 0 || s->inner))
         return fault("schedule of '%s': a reduction by lanes has neither tiles nor blocks", c->name);
+    if (s->prefetch && (!r || r->tree != TREE_CHAIN || s->blocked || s->vector < 0))
+        return fault("schedule of '%s' prefetches results that no chain of vectors brings forth", c->name);
     if (s->lanes_reduce && !lanes)
         return fault("schedule of '%s' keeps the lanes of a reduction that has none", c->name);
     return NULL;

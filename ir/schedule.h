@@ -22,12 +22,18 @@ typedef struct Schedule {
     int64_t
         strip; /* the first reduced axis within the tiles is cut, too: the tiles take turns on so many terms; 0: on all */
     bool stage; /* what the tiles read in vectors of such a strip is copied first: then it is contiguous */
-    int vector; /* the output axis in vectors; -1: none */
-    int lanes;  /* of a vector along it */
+    bool stage_rows; /* so is the other operand, for all rows of the tiles: each tile's are contiguous */
+    int vector;      /* the output axis in vectors; -1: none */
+    int lanes;       /* of a vector along it */
+    bool
+        prefetch; /* what a tile's results are made of besides sums, and where they go, is fetched while it sums */
     bool lanes_reduce; /* a reduction by lanes keeps them in one vector of TREE_LANE_COUNT */
     bool tuned;        /* it comes from a tune file; changes nothing */
 } Schedule;
 
+enum {
+    STAGE_GAP = 16
+}; /* elements between the rows of two tiles that are staged: they are not in the same sets of a cache */
 enum { MOST_BLOCK = 1 << 14 }; /* elements of a block that waits, or is staged: they are on the stack */
 
 /* One line; without the Compute, which may be NULL, it lacks the word for its reduction. */
@@ -37,6 +43,11 @@ bool schedule_read(Words *words, Schedule *schedule);
 /* Of the product's operands the one that a schedule with `stage` copies: it is read in vectors, and is for all tiles of the
    last loop the same. NULL if there is none. */
 Expr *schedule_staged(const Compute *compute, const Schedule *schedule);
+/* The other operand, which a schedule with `stage_rows` copies: its elements are neighbours along the axis *row, that of the last
+   loop, and the same along the other loops inside. NULL if it is not so. */
+Expr *schedule_staged_rows(const Compute *compute, const Schedule *schedule, int *row);
+/* How many of its rows an item needs. */
+int64_t schedule_rows(const Compute *compute, const Schedule *schedule, int row);
 /* In how many of the trailing loops it is the same: it is copied before them, within the others. */
 int schedule_shared(const Schedule *schedule, Expr *staged);
 /* The first rule that is broken, in words, or NULL. Every schedule without fault gives the same bits. */

@@ -84,7 +84,7 @@ static void reset(Binder *b)
 
 static bool is_straight(const Stmt *s)
 {
-    return s->kind == STMT_SET || s->kind == STMT_STORE || s->kind == STMT_LET;
+    return s->kind == STMT_SET || s->kind == STMT_STORE || s->kind == STMT_LET || s->kind == STMT_PREFETCH;
 }
 
 /* Statements [s, end) of one kind: what they share is bound together, if it does not read locals that they set. */
@@ -94,7 +94,8 @@ static void bind_run(Binder *b, Stmt *s, const Stmt *end)
     for (Stmt *t = s; t != end; t = t->next) {
         if (t->at)
             count_uses(b, t->at);
-        count_uses(b, t->value);
+        if (t->value)
+            count_uses(b, t->value);
         stores += t->kind == STMT_STORE;
     }
     if (stores > 1)
@@ -106,7 +107,7 @@ static void bind_run(Binder *b, Stmt *s, const Stmt *end)
         Stmt copy = *t;
         if (stores <= 1) {
             copy.at = t->at ? tree(b, t->at, false) : NULL;
-            copy.value = tree(b, t->value, false);
+            copy.value = t->value ? tree(b, t->value, false) : NULL;
         }
         emit(b, copy);
     }

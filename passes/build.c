@@ -141,6 +141,7 @@ Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
                 inner = expr_axis(b->pool, loop[loops++]);
             }
             b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
+            b->inner[tile->axis[r]] = inner;
             slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile->size[r])), inner);
         }
         Expr *lanes = build_int(b, piece.lanes), *number = build_int(b, 0), *lane = number;
@@ -523,6 +524,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     text_free(&text);
     b.overlap = schedule->vector >= 0 && may_overlap(&b);
     b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
+    b.inner = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.inner);
     for (int a = compute->outputs; a < compute->axis.count; a++)
         b.with[a] = expr_axis(b.pool, a);
     kernel->body = decode_items(&b);

@@ -46,6 +46,7 @@ struct Builder {
     TileBody *copy;               /* what comes before the last `shared` loops */
     int shared;
     void *context;
+    Expr **inner; /* by the compute's axis: the place of a tile's row within the tile */
     Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
     bool overlap; /* vectors may overlap at the end of their axis */
     bool only_columns;

@@ -22,7 +22,10 @@ typedef struct Reducer {
     Expr *turn, *turns;   /* of the tiles: which, of how many */
     Expr *complete;       /* LEAVES: how many levels of the stack are, after this leaf */
     int strip_axis;
-    Expr *staged;         /* the operand that is read from its copy; NULL: none */
+    Expr *staged; /* the operand that is read from its copy; NULL: none */
+    Expr *rows;   /* so is this one, whose rows lie along row_axis */
+    int row_axis;
+    Expr *row_tile;       /* which tile's rows are copied */
     Expr *place;          /* in the block, not of a tile; NULL: of a tile */
     bool in_memory;       /* leaves below work on the block's accumulators, not on the tile's; */
     bool stacks_in_block; /* if the tile's, its stacks are the block's nevertheless */
@@ -105,18 +108,26 @@ static Stmt *clear_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, voi
     return set(b, accumulator(b, x, tile, piece, slot), identity(b, x->reduction, x->term->dtype));
 }
 
-/* Where the copy of a strip's terms has those of a piece: term by term, each a row of the tile's columns. */
-static Slot stage_slot(Builder *b, const Reducer *x, const Tile *tile, int piece)
+/* The number of a term in its strip, of so many. */
+static Expr *term_in_strip(Builder *b, const Reducer *x, int64_t *terms)
 {
     const Reduction *r = x->reduction;
-    int64_t terms = b->schedule->strip, columns = tile->piece[piece].of * tile->piece[piece].lanes;
     Expr *term = x->within;
+    *terms = b->schedule->strip;
     for (int i = x->first + b->schedule->blocked + 1; i < r->axes; i++) {
         int64_t extent = b->compute->axis.at[r->axis[i]].extent.count;
-        terms *= extent;
+        *terms *= extent;
         term =
             expr_add(b->pool, expr_mul(b->pool, term, build_int(b, extent)), expr_axis(b->pool, r->axis[i]));
     }
+    return term;
+}
+
+/* Where the copy of a strip's terms has those of a piece: term by term, each a row of the tile's columns. */
+static Slot stage_slot(Builder *b, const Reducer *x, const Tile *tile, int piece)
+{
+    int64_t terms, columns = tile->piece[piece].of * tile->piece[piece].lanes;
+    Expr *term = term_in_strip(b, x, &terms);
     const char *name = arena_printf(b->arena, "stage%d", tile->piece[piece].lanes);
     Expr *at = expr_add(b->pool, expr_mul(b->pool, term, build_int(b, columns)), b->column);
     return (Slot){build_local(b, name, x->staged->dtype, terms * columns), at};
@@ -129,13 +140,36 @@ static Stmt *stage_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, voi
     return set(b, stage_slot(b, x, tile, piece), build_substitute(b, x->staged));
 }
 
+/* Where the copy of the rows has one of them: tile by tile, in each term by term. */
+static Slot row_slot(Builder *b, const Reducer *x, Expr *number, Expr *row)
+{
+    int64_t terms, height = b->schedule->tile[x->row_axis];
+    Expr *at = expr_mul(b->pool, term_in_strip(b, x, &terms), build_int(b, height));
+    int64_t length = terms * height + STAGE_GAP;
+    at = expr_add(b->pool, expr_mul(b->pool, number, build_int(b, length)), expr_add(b->pool, at, row));
+    int64_t tiles = schedule_rows(b->compute, b->schedule, x->row_axis) / height;
+    return (Slot){build_local(b, "rows", x->rows->dtype, tiles * length), at};
+}
+
+static Expr *row_of(Builder *b, const Reducer *x)
+{
+    const Schedule *s = b->schedule;
+    Expr *number = s->chunk && s->chunk_axis == x->row_axis ? b->chunk_tile : b->outer[x->row_axis];
+    Expr *row = s->tile[x->row_axis] > 1 ? b->inner[x->row_axis] : build_int(b, 0);
+    return get(b, row_slot(b, x, number, row));
+}
+
 static Expr *term_of(Builder *b, const Reducer *x, const Tile *tile, int piece)
 {
     if (!x->staged)
         return build_substitute(b, x->term);
     Expr *copy = get(b, stage_slot(b, x, tile, piece)), *arg[2];
-    for (int i = 0; i < 2; i++)
-        arg[i] = x->term->arg[i] == x->staged ? copy : build_substitute(b, x->term->arg[i]);
+    for (int i = 0; i < 2; i++) {
+        Expr *operand = x->term->arg[i];
+        arg[i] = operand == x->staged ? copy
+                 : operand == x->rows ? row_of(b, x)
+                                      : build_substitute(b, operand);
+    }
     return expr_apply(b->pool, x->term->op, arg[0], arg[1], NULL);
 }
 
@@ -293,6 +327,42 @@ static Stmt *everywhere_in_block(Builder *b, Reducer *x, TileLeaf *leaf)
     return build_for(b, LOOP_SERIAL, vector, build_int(b, vectors), all);
 }
 
+typedef struct Fetch {
+    Builder *b;
+    Stmt *all;
+} Fetch;
+
+static Visit fetch_visitor(Expr *e, void *context)
+{
+    Fetch *f = context;
+    if (e->kind == EXPR_REDUCE)
+        return VISIT_PAST;
+    if (e->kind == EXPR_LOAD && e->count == 1 && expr_uses_axis(e->arg[0], f->b->schedule->vector)) {
+        Expr *at = build_substitute(f->b, e->arg[0]);
+        build_append(&f->all, build_stmt(f->b, (Stmt){.kind = STMT_PREFETCH, .index = e->index, .at = at}));
+    }
+    return VISIT_DEEPER;
+}
+
+/* What the tile's results are made of besides sums, and where they go. */
+static Stmt *prefetch_leaf(Builder *b, const Tile *tile, int piece, Expr *slot, void *context)
+{
+    Fetch f = {b, NULL};
+    (void)tile, (void)piece, (void)slot, (void)context;
+    for (int i = 0; i < b->compute->store.count; i++) {
+        const ComputeStore *s = &b->compute->store.at[i];
+        expr_visit(b->pool, s->value, fetch_visitor, &f);
+        Expr *at = build_substitute(b, s->at);
+        build_append(&f.all, build_stmt(b, (Stmt){.kind = STMT_PREFETCH, .index = s->buffer, .at = at}));
+    }
+    return f.all;
+}
+
+static Stmt *prefetch_results(Builder *b, const Tile *tile, Reducer *x)
+{
+    return build_tile(b, tile, prefetch_leaf, x);
+}
+
 typedef Stmt *TileStep(Builder *b, const Tile *tile, Reducer *x);
 
 static Stmt *begin_sums(Builder *b, const Tile *tile, Reducer *x)
@@ -353,10 +423,37 @@ static Stmt *take_turn(Builder *b, const Tile *tile, void *context)
     x.in_memory = false;
     append_when(b, &all, expr_less(pool, x.turn, one), begin_sums, tile, &x);
     append_when(b, &all, expr_less(pool, zero, x.turn), fetch_sums, tile, &x);
+    if (b->schedule->prefetch)
+        append_when(b, &all, expr_less(pool, x.turns, expr_add(pool, next, one)), prefetch_results, tile, &x);
     build_append(&all, around_terms(b, &x, add_term, tile));
     append_when(b, &all, expr_less(pool, next, x.turns), put_sums, tile, &x);
     append_when(b, &all, expr_less(pool, x.turns, expr_add(pool, next, one)), finish_sums, tile, &x);
     return all;
+}
+
+static Stmt *copy_row(Builder *b, Reducer *x)
+{
+    const Schedule *s = b->schedule;
+    int64_t height = s->tile[x->row_axis];
+    int lane = height > 1 ? build_axis(b, size_of(height)) : -1;
+    Expr *row = lane < 0 ? build_int(b, 0) : expr_axis(b->pool, lane);
+    Expr *first = expr_mul(b->pool, x->row_tile, build_int(b, height));
+    if (s->chunk && s->chunk_axis == x->row_axis)
+        first = expr_add(b->pool, expr_mul(b->pool, b->chunk, build_int(b, s->chunk * height)), first);
+    for (int a = 0; a < s->outputs; a++)
+        b->with[a] = b->outer[a]; /* not used if it is a loop inside */
+    b->with[x->row_axis] = expr_add(b->pool, first, row);
+    Stmt *all = set(b, row_slot(b, x, x->row_tile, row), build_substitute(b, x->rows));
+    return lane < 0 ? all : build_for(b, LOOP_VECTOR, lane, build_int(b, height), all);
+}
+
+static Stmt *copy_rows(Builder *b, const Tile *none, Reducer *x)
+{
+    (void)none;
+    int64_t tiles = schedule_rows(b->compute, b->schedule, x->row_axis) / b->schedule->tile[x->row_axis];
+    int tile = build_axis(b, size_of(tiles));
+    x->row_tile = expr_axis(b->pool, tile);
+    return build_for(b, LOOP_SERIAL, tile, build_int(b, tiles), copy_row(b, x));
 }
 
 static Stmt *copy_strip(Builder *b, const Tile *tile, void *context)
@@ -375,6 +472,8 @@ static Stmt *strips(Builder *b, Reducer *x)
     if (strip) {
         x->strip_axis = x->reduction->axis[x->first + b->schedule->blocked];
         x->staged = b->schedule->stage ? schedule_staged(b->compute, b->schedule) : NULL;
+        x->rows =
+            b->schedule->stage_rows ? schedule_staged_rows(b->compute, b->schedule, &x->row_axis) : NULL;
         Expr *extent = extent_of(b, x->strip_axis);
         turns = expr_div(pool, expr_add(pool, extent, build_int(b, strip - 1)), size);
         bool known = expr_is_int(turns, &number) && expr_is_int(extent, &all_terms);
@@ -388,9 +487,10 @@ static Stmt *strips(Builder *b, Reducer *x)
     }
     x->turn = b->schedule->blocked ? one : turn;
     x->turns = b->schedule->blocked ? build_int(b, 3) : turns;
-    Stmt *all = x->staged
-                    ? build_copied_tiles(b, schedule_shared(b->schedule, x->staged), copy_strip, take_turn, x)
-                    : build_tiles(b, take_turn, x);
+    Stmt *all = x->rows ? around_terms(b, x, copy_rows, NULL) : NULL;
+    int shared = x->staged ? schedule_shared(b->schedule, x->staged) : 0;
+    build_append(&all, x->staged ? build_copied_tiles(b, shared, copy_strip, take_turn, x)
+                                 : build_tiles(b, take_turn, x));
     x->start = NULL;
     return axis < 0 ? all : build_for(b, LOOP_SERIAL, axis, turns, all);
 }
@@ -599,7 +699,9 @@ static Stmt *one_tile(Builder *b, const Tile *tile, void *context)
     Stmt *all = NULL;
     switch (x->reduction->tree) {
     case TREE_CHAIN:
-        all = chain(b, tile, x);
+        if (b->schedule->prefetch)
+            all = prefetch_results(b, tile, x);
+        build_append(&all, chain(b, tile, x));
         break;
     case TREE_LANES:
         all = reduce_lanes(b, tile, x);

@@ -314,7 +314,7 @@ enum {
     FEWEST_TERMS = 128,
     FEWEST_ROWS = 128, /* that pay for a copy */
     PAGE_BYTES = 4096,
-    FEWEST_NEAR_ROWS = 32 /* that pay for a copy from the next cache */
+    FEWEST_NEAR_ROWS = 32 /* that pay for a copy out of the next cache */
 };
 
 /* Bytes from one term's vector to the next one's. */
@@ -416,24 +416,51 @@ static int64_t chunk_of(const Compilation *p, const Compute *c, const Schedule *
     return (m->tiles + chunks - 1) / chunks;
 }
 
-/* Where an element of the rows' operand is on another page with each term, few sets of the next cache hold what an item reads of
-   them all, and the next panel finds nothing left. So all panels of columns take turns on a strip, each copied, with as many
-   rows as may wait. */
-static void take_all_columns(const Compilation *p, const Compute *c, const Product *m, Expr *staged,
-                             Schedule *s)
+/* Where the rows' operand, too, has its terms far apart, few sets of a cache would hold what a tile reads of it, and not until the
+   next panel of columns. So that is copied as well, and pays by many columns: an item has as many as may wait. */
+static void stage_both(const Compilation *p, const Compute *c, const Product *m, Schedule *s)
 {
-    Expr *term = c->reduce->arg[0], *rows = term->arg[term->arg[0] == staged];
-    int64_t step = step_of(c, rows, m->chain), columns = c->axis.at[s->vector].extent.count;
-    int64_t waiting = MOST_BLOCK / ((columns + s->lanes - 1) / s->lanes * s->lanes) / s->tile[m->row];
-    if (step < PAGE_BYTES || step > INT32_MAX || all_terms(p, c, m) * step <= p->target->l2_bytes ||
-        waiting * s->tile[m->row] < FEWEST_NEAR_ROWS)
+    Schedule both = *s;
+    int64_t height = s->tile[m->row], width = s->tile[s->vector], rows = m->tiles * height;
+    int64_t columns = tiles_of(p, c, s, s->vector) * width, most = MOST_BLOCK / columns / height;
+    if (!is_const(c, m->row))
         return;
-    move_last(s, s->vector);
-    move_last(s, m->row);
-    s->inner = 2;
-    s->items = s->outputs - 2;
-    s->chunk_axis = m->row;
-    s->chunk = waiting < m->tiles ? waiting : 0;
+    move_last(&both, s->vector);
+    move_last(&both, m->row);
+    both.inner = 2;
+    both.items = both.outputs - 2;
+    both.stage_rows = true;
+    if (most * height >= FEWEST_NEAR_ROWS) {
+        most = most < m->tiles / FEW_ITEMS ? most : m->tiles / FEW_ITEMS;
+        while (most > 1 && m->tiles % most)
+            most--;
+        both.chunk_axis = m->row;
+        both.chunk = most;
+        rows = most * height;
+    } else {
+        both.chunk_axis = s->vector;
+        both.chunk = MOST_BLOCK / rows / width;
+    }
+    if (rows < 1 || both.chunk < 1)
+        return;
+    int64_t fitting = (MOST_BLOCK - rows / height * STAGE_GAP) / rows;
+    int64_t strips = fitting > 0 ? (m->terms + fitting - 1) / fitting : 1;
+    if (strips > 1)
+        both.strip = ((m->terms + strips - 1) / strips + 7) / 8 * 8;
+    if (!schedule_fault(c, &both))
+        *s = both;
+}
+
+static bool results_are_far(const Compute *c, int row)
+{
+    for (int i = 0; i < c->store.count; i++) {
+        int64_t stride;
+        const ComputeStore *s = &c->store.at[i];
+        bool known = expr_stride(s->at, row, &stride);
+        if (!known || stride * dtype_info[s->value->dtype].bytes >= PAGE_BYTES)
+            return true;
+    }
+    return false;
 }
 
 /* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
@@ -462,7 +489,8 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool predi
     now.chunk_axis = m.row;
     now.chunk = chunk_of(p, c, s, &m, most);
     if (now.stage)
-        take_all_columns(p, c, &m, staged, &now);
+        stage_both(p, c, &m, &now);
+    now.prefetch = c->reduce->reduction->tree == TREE_CHAIN && results_are_far(c, m.row);
     if (schedule_fault(c, &now))
         return false;
     *s = now;

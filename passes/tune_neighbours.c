@@ -34,7 +34,8 @@ static bool same_schedule(const Schedule *a, const Schedule *b)
 {
     bool same = a->items == b->items && a->inner == b->inner && a->blocked == b->blocked &&
                 a->vector == b->vector && a->lanes == b->lanes && a->strip == b->strip &&
-                a->stage == b->stage && a->chunk == b->chunk && (!a->chunk || a->chunk_axis == b->chunk_axis);
+                a->stage == b->stage && a->prefetch == b->prefetch && a->chunk == b->chunk &&
+                (!a->chunk || a->chunk_axis == b->chunk_axis);
     for (int i = 0; i < a->outputs && same; i++)
         same = a->tile[i] == b->tile[i] && a->order[i] == b->order[i];
     return same;
@@ -206,7 +207,7 @@ static void try_loops(Search *s, Schedule schedule, double cost)
     int outputs = schedule.outputs;
     schedule.inner = schedule.blocked = 0;
     schedule.strip = schedule.chunk = 0;
-    schedule.stage = false;
+    schedule.stage = schedule.prefetch = false;
     take_items(s, &schedule, outputs);
     add(s, &schedule, cost);
     int items = schedule.items;
@@ -265,6 +266,9 @@ static void try_strips(Search *s)
 static void find_loops(Search *s)
 {
     int outputs = s->base->outputs;
+    Schedule other = *s->base;
+    other.prefetch = !other.prefetch;
+    add(s, &other, 0.5);
     try_strips(s);
     if (outputs <= MOST_ORDERS) {
         try_orders(s, *s->base, 0);

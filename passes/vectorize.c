@@ -94,10 +94,17 @@ static Stmt *vector_body(Kernel *k, const Stmt *loop)
     v.memo = arena_alloc(arena, (size_t)v.size * sizeof *v.memo);
     Stmt *out = NULL, **end = &out;
     for (const Stmt *s = loop->body; s; s = s->next) {
-        assert(s->kind == STMT_SET || s->kind == STMT_STORE);
+        assert(s->kind == STMT_SET || s->kind == STMT_STORE || s->kind == STMT_PREFETCH);
         Stmt *copy = arena_copy(arena, s, sizeof *s);
-        copy->at = spread(&v, vector(&v, s->at));
-        copy->value = spread(&v, vector(&v, s->value));
+        copy->at = vector(&v, s->at);
+        if (s->kind == STMT_PREFETCH) {
+            copy->at = copy->at->kind == EXPR_RAMP ? copy->at->arg[0] : copy->at;
+            if (copy->at->lanes > 1)
+                continue;
+        } else {
+            copy->at = spread(&v, copy->at);
+            copy->value = spread(&v, vector(&v, s->value));
+        }
         copy->next = NULL;
         *end = copy;
         end = &copy->next;

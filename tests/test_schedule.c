@@ -15,11 +15,12 @@ enum {
     MOST_ELEMENTS = 1 << 15,
     MOST_TILE = 96,
     MOST_LEAVES = 24,
+    MOST_DRAWS = 6,
     LLVM_EVERY = 4
 };
 
 static struct {
-    long schedules, blocked, strips, staged, chunks, vectors;
+    long schedules, blocked, strips, staged, chunks, vectors, prefetches;
 } total;
 
 /* ---- random schedules ----------------------------------------------------------------------------------- */
@@ -91,6 +92,8 @@ static void draw_blocks(Random *random, const Compute *c, Schedule *s)
     drawn.blocked = (int)random_integer(random, 0, chain - 1);
     drawn.strip = random_integer(random, 0, 3) ? random_integer(random, 1, 5) : 0;
     drawn.stage = drawn.strip && random_integer(random, 0, 2);
+    if (drawn.stage && schedule_fault(c, &drawn) && random_integer(random, 0, 7))
+        return; /* another one: few can be staged */
     if (drawn.stage && schedule_fault(c, &drawn))
         drawn.stage = false;
     if (!schedule_fault(c, &drawn))
@@ -111,7 +114,9 @@ static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *
         draw_tiles(random, c, &s);
     draw_order(random, &s);
     draw_items(random, c, &s);
-    if (c->reduce && !lanes)
+    s.prefetch = random_integer(random, 0, 1);
+    s.prefetch = s.prefetch && !schedule_fault(c, &s);
+    for (int n = 0; n < MOST_DRAWS && !s.inner && c->reduce && !lanes; n++)
         draw_blocks(random, c, &s);
     total.schedules++;
     total.blocked += s.blocked > 0;
@@ -119,6 +124,7 @@ static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *
     total.staged += s.stage;
     total.chunks += s.chunk > 0;
     total.vectors += s.vector >= 0;
+    total.prefetches += s.prefetch;
     return s;
 }
 
