@@ -10,6 +10,7 @@ enum {
     FEW_PANELS = 8,    /* fewer column panels than this do not feed the threads */
     ENOUGH_ITEMS = 16, /* beside the samples, for there may be only one */
     FEW_SAMPLES = 32,
+    TRANSPOSED_ROWS = 4,
     LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
     NEAR_CACHES = 2,      /* so many times the first cache is still near */
     MOST_WAITING = 2,     /* so many times the first cache may hold of accumulators that wait */
@@ -524,6 +525,33 @@ static void tile_choices(const Compute *c, Schedule *s)
     move_single_tiles_inside(c, s);
 }
 
+static Visit neighbour_visitor(Expr *e, void *context)
+{
+    const Along *a = context;
+    int64_t along, across;
+    bool strided =
+        e->kind == EXPR_LOAD && (!expr_stride(e->arg[0], a->vector, &along) || (along != 0 && along != 1));
+    return strided && expr_stride(e->arg[0], a->row, &across) && across == 1 ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* What is read across the vectors has its neighbours along another axis: that goes inside, a few of its rows in a tile, while they are
+   in the first cache. */
+static void tile_transpose(const Compute *c, Schedule *s)
+{
+    for (int a = 0; s->vector >= 0 && a < c->outputs; a++) {
+        Along along = {s->vector, a};
+        bool found = false;
+        for (int i = 0; i < c->store.count && a != s->vector && is_const(c, a); i++)
+            found |= !expr_visit(c->pool, c->store.at[i].value, neighbour_visitor, &along);
+        if (!found || s->tile[a] > 1)
+            continue;
+        move_last(s, a);
+        s->tile[a] =
+            c->axis.at[a].extent.count < TRANSPOSED_ROWS ? c->axis.at[a].extent.count : TRANSPOSED_ROWS;
+        return;
+    }
+}
+
 /* One tile of all columns, where else there were two, of which the second is a rest. */
 static void widen_to_all(const Compute *c, Schedule *s)
 {
@@ -545,6 +573,8 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
         if (c->phase != PHASE_INIT) /* what runs once should be small, and alike */
             vectorize_last(p, c, &s, is_long ? 1 : 2);
         tile_choices(c, &s);
+        if (c->phase != PHASE_INIT)
+            tile_transpose(c, &s);
     } else if (lanes) {
         s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {
