@@ -1,11 +1,15 @@
 /* The FMA peak of this machine, in f32 GFLOP/s, and what its memory gives, in GB/s: what no kernel can exceed, measured in
    the same run as the kernels. usage: peak THREADS
-   prints "one G all G stream_one B stream_all B": of one core, and of THREADS together.
+   prints "one G all G", the peak of one core and of THREADS together, and likewise the bandwidth of each row of `stream`.
    build: cc -O3 -march=native -ffp-contract=fast -pthread */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #ifdef __AVX512F__
 enum {
@@ -15,10 +19,11 @@ enum {
 #else
 enum { LANES = 8, CHAINS = 12 };
 #endif
-typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
+typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), may_alias));
 
 enum { ROUNDS = 10000000, TRIES = 5, MOST_THREADS = 256 };
-enum { STREAM_ELEMENTS = 1 << 24, STREAM_TRIES = 8 }; /* of f32: far more than the caches hold */
+/* Of f32, 128 MiB: caches that many cores share were seen to hold half of that. */
+enum { STREAM_ELEMENTS = 1 << 25, STREAM_TRIES = 4, HUGE_PAGE = 1 << 21 };
 
 static double seconds(void)
 {
@@ -51,28 +56,99 @@ static void *measure(void *argument)
     return NULL;
 }
 
-/* y = x * 1.5 + y reads two arrays and writes one. */
-static void *measure_stream(void *argument)
+/* Stores that pass by the caches need not read what they overwrite. */
+static void store_past_caches(float *to, const Vector *from)
 {
-    Measure *measured = argument;
-    float *x = malloc(STREAM_ELEMENTS * sizeof *x), *y = malloc(STREAM_ELEMENTS * sizeof *y);
-    if (!x || !y) {
+#if defined __AVX512F__
+    _mm512_stream_ps(to, (__m512)*from);
+#elif defined __AVX__
+    _mm256_stream_ps(to, (__m256)*from);
+#else
+    *(Vector *)to = *from;
+#endif
+}
+
+static void update(float *z, const float *x, const float *y)
+{
+    (void)y;
+    for (int i = 0; i < STREAM_ELEMENTS; i++)
+        z[i] = x[i] * 1.5f + z[i];
+}
+
+static void copy(float *z, const float *x, const float *y)
+{
+    (void)y;
+    for (int i = 0; i < STREAM_ELEMENTS; i++)
+        z[i] = x[i] * 1.5f;
+}
+
+static void copy_past_caches(float *z, const float *x, const float *y)
+{
+    (void)y;
+    for (int i = 0; i < STREAM_ELEMENTS; i += LANES) {
+        Vector scaled = *(const Vector *)(x + i) * 1.5f;
+        store_past_caches(z + i, &scaled);
+    }
+}
+
+static void add(float *z, const float *x, const float *y)
+{
+    for (int i = 0; i < STREAM_ELEMENTS; i++)
+        z[i] = x[i] * 1.5f + y[i];
+}
+
+static void add_past_caches(float *z, const float *x, const float *y)
+{
+    for (int i = 0; i < STREAM_ELEMENTS; i += LANES) {
+        Vector sum = *(const Vector *)(x + i) * 1.5f + *(const Vector *)(y + i);
+        store_past_caches(z + i, &sum);
+    }
+}
+
+/* What is read and written, in arrays: the better of two loops counts. */
+static const struct Stream {
+    const char *name;
+    int reads, writes;
+    void (*loop[2])(float *z, const float *x, const float *y);
+} stream[] = {
+    {"stream", 2, 1, {update, update}},
+    {"copy", 1, 1, {copy, copy_past_caches}},
+    {"add", 2, 1, {add, add_past_caches}},
+};
+enum { STREAMS = sizeof stream / sizeof *stream };
+static const struct Stream *measured_stream;
+
+/* On large pages, as the tensors of netc's programs. */
+static float *new_array(void)
+{
+    float *array = aligned_alloc(HUGE_PAGE, STREAM_ELEMENTS * sizeof *array);
+    if (!array) {
         fputs("peak: out of memory\n", stderr);
         exit(EXIT_FAILURE);
     }
+    madvise(array, STREAM_ELEMENTS * sizeof *array, MADV_HUGEPAGE);
     for (int i = 0; i < STREAM_ELEMENTS; i++)
-        x[i] = y[i] = (float)i;
+        array[i] = (float)i;
+    return array;
+}
+
+static void *measure_stream(void *argument)
+{
+    Measure *measured = argument;
+    const struct Stream *s = measured_stream;
+    float *x = new_array(), *y = new_array(), *z = new_array();
     measured->rate = 0;
-    for (int try = 0; try < STREAM_TRIES; try++) {
+    for (int try = 0; try < 2 * STREAM_TRIES; try++) {
         double start = seconds();
-        for (int i = 0; i < STREAM_ELEMENTS; i++)
-            y[i] = x[i] * 1.5f + y[i];
-        double rate = 3.0 * sizeof *x * STREAM_ELEMENTS / (seconds() - start) * 1e-9;
+        s->loop[try % 2](z, x, y);
+        double bytes = (double)(s->reads + s->writes) * sizeof *x * STREAM_ELEMENTS;
+        double rate = bytes / (seconds() - start) * 1e-9;
         measured->rate = rate > measured->rate ? rate : measured->rate;
-        measured->result = y[try];
+        measured->result = z[try];
     }
     free(x);
     free(y);
+    free(z);
     return NULL;
 }
 
@@ -106,7 +182,13 @@ int main(int argc, char **argv)
         return 2;
     }
     double one = best_of(measure, 1, TRIES), all = best_of(measure, threads, TRIES);
-    double stream_one = best_of(measure_stream, 1, 1), stream_all = best_of(measure_stream, threads, 1);
-    printf("one %.1f all %.1f stream_one %.1f stream_all %.1f\n", one, all, stream_one, stream_all);
+    printf("one %.1f all %.1f", one, all);
+    for (int i = 0; i < STREAMS; i++) {
+        measured_stream = &stream[i];
+        one = best_of(measure_stream, 1, 1);
+        all = best_of(measure_stream, threads, 1);
+        printf(" %s_one %.1f %s_all %.1f", stream[i].name, one, stream[i].name, all);
+    }
+    putchar('\n');
     return 0;
 }

@@ -97,6 +97,6 @@ class Peak:
         """A second, in f32."""
         return self.best["one" if threads == 1 else "all"] * 1e9
 
-    def bandwidth(self, threads):
-        """Bytes a second."""
-        return self.best["stream_one" if threads == 1 else "stream_all"] * 1e9
+    def bandwidth(self, threads, mix="stream"):
+        """Bytes a second, with the reads and writes of a row of `stream` in bench/peak.c."""
+        return self.best[mix + ("_one" if threads == 1 else "_all")] * 1e9

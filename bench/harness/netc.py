@@ -11,11 +11,11 @@ NETC = "build/netc"
 
 
 class Program:
-    """A compiled workload; `error` says why there is none."""
+    """A compiled .net file; `error` says why there is none."""
 
-    def __init__(self, workload, folder):
-        self.path, self.error = os.path.join(folder, "program"), None
-        command = [NETC, "-O3", workload.program, "-o", self.path] + [f"-D{d}" for d in workload.define]
+    def __init__(self, source, define, path, options=()):
+        self.path, self.error = path, None
+        command = [NETC, "-O3", source, "-o", path, *options] + [f"-D{d}" for d in define]
         start = time.perf_counter()
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         self.compile_seconds = time.perf_counter() - start
@@ -31,10 +31,10 @@ class Program:
                               capture_output=True, text=True, check=False)
         return said.stderr.strip()[:200] if said.returncode else None
 
-    def bench(self, mode, batch, threads, iterations):
+    def bench(self, mode, batch, threads, iterations, layers=False):
         """One round of the program's own `bench`: (its JSON, the most memory of its process in KiB)."""
         command = [self.path, "bench", "--batch", str(batch), "--threads", str(threads), "--iters", str(iterations),
-                   "--json"] + (["--train"] if mode == "train" else [])
+                   "--json"] + (["--train"] if mode == "train" else []) + (["--layers"] if layers else [])
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment_of(threads),
                                    preexec_fn=pinned(threads))
         said = process.stdout.read()

@@ -2,7 +2,7 @@
 import math
 
 
-def _number(value):
+def number(value):
     """Three digits, without an exponent."""
     if value is None:
         return "-"
@@ -10,7 +10,7 @@ def _number(value):
     return f"{value:,.{digits}f}"
 
 
-def _table(head, rows):
+def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
@@ -28,27 +28,27 @@ def _times(cells, peak, mode):
     for c in cells:
         ours, ratio = c.ms.get("netc"), c.ratio()
         flop, byte = _floor(c, peak)
-        rows.append([c.workload, str(c.batch), str(c.threads), _number(ours), *[_number(c.ms.get(n)) for n in names],
+        rows.append([c.workload, str(c.batch), str(c.threads), number(ours), *[number(c.ms.get(n)) for n in names],
                      "-" if ratio is None else f"{ratio:.2f}" + ("" if c.counts() else "*"),
-                     _number(c.batch / ours * 1e3 if ours else None), f"{100 * flop / ours:.0f} %" if ours else "-",
-                     _number(flop), _number(byte)])
+                     number(c.batch / ours * 1e3 if ours else None), f"{100 * flop / ours:.0f} %" if ours else "-",
+                     number(flop), number(byte)])
     title = "Inference" if mode == "predict" else "Training steps"
-    return [f"## {title}", "", *_table(head, rows), ""]
+    return [f"## {title}", "", *table(head, rows), ""]
 
 
 def _memory(cells):
     names = ["netc"] + sorted({n for c in cells for n in c.kib if n != "netc"})
-    rows = [[c.workload, c.mode, str(c.batch), str(c.threads), *[_number(c.kib[n] / 1024 if n in c.kib else None) for n in names],
-             *[_number(c.ready_seconds.get(n)) for n in names[1:]]] for c in cells]
+    rows = [[c.workload, c.mode, str(c.batch), str(c.threads), *[number(c.kib[n] / 1024 if n in c.kib else None) for n in names],
+             *[number(c.ready_seconds.get(n)) for n in names[1:]]] for c in cells]
     head = ["workload", "what", "batch", "threads", *[f"{n} MiB" for n in names], *[f"{n} ready s" for n in names[1:]]]
-    return ["## Memory of the processes, and time until the first result", "", *_table(head, rows), ""]
+    return ["## Memory of the processes, and time until the first result", "", *table(head, rows), ""]
 
 
 def _programs(programs):
     rows = [[name, f"{p.compile_seconds:.1f}", f"{p.size / 1024:,.0f}", f"{p.info['parameter_bytes'] / 1024:,.0f}",
              str(p.info["kernels"])] for name, p in programs.items() if not p.error]
     return ["## netc's programs", "",
-            *_table(["workload", "compiled in s", "program KiB", "parameters KiB", "kernels"], rows), ""]
+            *table(["workload", "compiled in s", "program KiB", "parameters KiB", "kernels"], rows), ""]
 
 
 def _summary(cells):
