@@ -11,6 +11,7 @@ enum {
     ENOUGH_ITEMS = 16, /* beside the samples, for there may be only one */
     FEW_SAMPLES = 32,
     TRANSPOSED_ROWS = 4,
+    MANY_TRANSPOSED = 1 << 17,
     LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
     NEAR_CACHES = 2,      /* so many times the first cache is still near */
     MOST_WAITING = 2,     /* so many times the first cache may hold of accumulators that wait */
@@ -314,8 +315,7 @@ enum {
         512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
     FEWEST_TERMS = 128,
     FEWEST_ROWS = 128, /* that pay for a copy */
-    PAGE_BYTES = 4096,
-    FEWEST_NEAR_ROWS = 32 /* that pay for a copy out of the next cache */
+    PAGE_BYTES = 4096
 };
 
 /* Bytes from one term's vector to the next one's. */
@@ -417,39 +417,49 @@ static int64_t chunk_of(const Compilation *p, const Compute *c, const Schedule *
     return (m->tiles + chunks - 1) / chunks;
 }
 
+/* Items of all columns by a chunk of rows, or of all rows by a chunk of columns; as many of those as may wait. Returns what is
+   copied for a product, the rows in vectors of a tile's height; 0: it does not suit. */
+static double cut_both(const Compilation *p, const Compute *c, const Product *m, int axis, Schedule *s)
+{
+    int64_t height = s->tile[m->row], width = s->tile[s->vector], tiles = tiles_of(p, c, s, axis);
+    int64_t rows = m->tiles * height, columns = tiles_of(p, c, s, s->vector) * width;
+    int64_t most = MOST_BLOCK / (axis == m->row ? columns * height : rows * width);
+    most = most < tiles / FEW_ITEMS ? most : tiles / FEW_ITEMS;
+    while (most > 1 && tiles % most)
+        most--;
+    if (most < 1)
+        return 0;
+    rows = axis == m->row ? most * height : rows;
+    columns = axis == m->row ? columns : most * width;
+    int64_t fitting = (MOST_BLOCK - rows / height * STAGE_GAP) / rows;
+    if (fitting < 1)
+        return 0;
+    int64_t strips = (m->terms + fitting - 1) / fitting;
+    if (strips > 1)
+        s->strip = ((m->terms + strips - 1) / strips + 7) / 8 * 8;
+    move_last(s, s->vector);
+    move_last(s, m->row);
+    s->inner = 2;
+    s->items = s->outputs - 2;
+    s->chunk_axis = axis;
+    s->chunk = most;
+    s->stage_rows = true;
+    double of_rows = 1.0 / (double)columns, of_columns = 1.0 / (double)rows;
+    return schedule_fault(c, s) ? 0 : of_rows * s->lanes / (double)height + of_columns;
+}
+
 /* Where the rows' operand, too, has its terms far apart, few sets of a cache would hold what a tile reads of it, and not until the
-   next panel of columns. So that is copied as well, and pays by many columns: an item has as many as may wait. */
+   next panel of columns. So that is copied as well. */
 static void stage_both(const Compilation *p, const Compute *c, const Product *m, Schedule *s)
 {
-    Schedule both = *s;
-    int64_t height = s->tile[m->row], width = s->tile[s->vector], rows = m->tiles * height;
-    int64_t columns = tiles_of(p, c, s, s->vector) * width, most = MOST_BLOCK / columns / height;
+    Schedule rows = *s, columns = *s;
     if (!is_const(c, m->row))
         return;
-    move_last(&both, s->vector);
-    move_last(&both, m->row);
-    both.inner = 2;
-    both.items = both.outputs - 2;
-    both.stage_rows = true;
-    if (most * height >= FEWEST_NEAR_ROWS) {
-        most = most < m->tiles / FEW_ITEMS ? most : m->tiles / FEW_ITEMS;
-        while (most > 1 && m->tiles % most)
-            most--;
-        both.chunk_axis = m->row;
-        both.chunk = most;
-        rows = most * height;
-    } else {
-        both.chunk_axis = s->vector;
-        both.chunk = MOST_BLOCK / rows / width;
-    }
-    if (rows < 1 || both.chunk < 1)
-        return;
-    int64_t fitting = (MOST_BLOCK - rows / height * STAGE_GAP) / rows;
-    int64_t strips = fitting > 0 ? (m->terms + fitting - 1) / fitting : 1;
-    if (strips > 1)
-        both.strip = ((m->terms + strips - 1) / strips + 7) / 8 * 8;
-    if (!schedule_fault(c, &both))
-        *s = both;
+    double of_rows = cut_both(p, c, m, m->row, &rows), of_columns = cut_both(p, c, m, s->vector, &columns);
+    if (of_rows > 0 && (of_columns == 0 || of_rows < of_columns))
+        *s = rows;
+    else if (of_columns > 0)
+        *s = columns;
 }
 
 static bool results_are_far(const Compute *c, int row)
@@ -534,10 +544,13 @@ static Visit neighbour_visitor(Expr *e, void *context)
     return strided && expr_stride(e->arg[0], a->row, &across) && across == 1 ? VISIT_STOP : VISIT_DEEPER;
 }
 
-/* What is read across the vectors has its neighbours along another axis: that goes inside, a few of its rows in a tile, while they are
-   in the first cache. */
-static void tile_transpose(const Compute *c, Schedule *s)
+/* What is read across the vectors has its neighbours along another axis: that goes inside, while they are in the first cache, a few of
+   its rows in a tile if there is much to read. */
+static void tile_transpose(const Compilation *p, const Compute *c, Schedule *s)
 {
+    int64_t elements = 1;
+    for (int a = 0; a < c->outputs; a++)
+        elements *= extent_at(p, c, a);
     for (int a = 0; s->vector >= 0 && a < c->outputs; a++) {
         Along along = {s->vector, a};
         bool found = false;
@@ -546,8 +559,9 @@ static void tile_transpose(const Compute *c, Schedule *s)
         if (!found || s->tile[a] > 1)
             continue;
         move_last(s, a);
-        s->tile[a] =
-            c->axis.at[a].extent.count < TRANSPOSED_ROWS ? c->axis.at[a].extent.count : TRANSPOSED_ROWS;
+        if (elements < MANY_TRANSPOSED || c->axis.at[a].extent.count < TRANSPOSED_ROWS)
+            return;
+        s->tile[a] = TRANSPOSED_ROWS;
         return;
     }
 }
@@ -574,7 +588,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
             vectorize_last(p, c, &s, is_long ? 1 : 2);
         tile_choices(c, &s);
         if (c->phase != PHASE_INIT)
-            tile_transpose(c, &s);
+            tile_transpose(p, c, &s);
     } else if (lanes) {
         s.lanes_reduce = loads_unit(c, c->reduce->arg[0], r->axis[r->axes - 1]);
     } else if (r->fma) {

@@ -34,8 +34,8 @@ static bool same_schedule(const Schedule *a, const Schedule *b)
 {
     bool same = a->items == b->items && a->inner == b->inner && a->blocked == b->blocked &&
                 a->vector == b->vector && a->lanes == b->lanes && a->strip == b->strip &&
-                a->stage == b->stage && a->prefetch == b->prefetch && a->chunk == b->chunk &&
-                (!a->chunk || a->chunk_axis == b->chunk_axis);
+                a->stage == b->stage && a->stage_rows == b->stage_rows && a->prefetch == b->prefetch &&
+                a->chunk == b->chunk && (!a->chunk || a->chunk_axis == b->chunk_axis);
     for (int i = 0; i < a->outputs && same; i++)
         same = a->tile[i] == b->tile[i] && a->order[i] == b->order[i];
     return same;
@@ -207,7 +207,7 @@ static void try_loops(Search *s, Schedule schedule, double cost)
     int outputs = schedule.outputs;
     schedule.inner = schedule.blocked = 0;
     schedule.strip = schedule.chunk = 0;
-    schedule.stage = schedule.prefetch = false;
+    schedule.stage = schedule.stage_rows = schedule.prefetch = false;
     take_items(s, &schedule, outputs);
     add(s, &schedule, cost);
     int items = schedule.items;
@@ -248,16 +248,17 @@ static void try_orders(Search *s, Schedule schedule, int at)
     }
 }
 
-/* Strips and chunks half and twice as long, with copies and without. */
+/* Strips and chunks half and twice as long, with a copy, two, and none. */
 static void try_strips(Search *s)
 {
     for (int strip = -1; s->base->strip && strip <= 1; strip++)
         for (int chunk = -1; chunk <= 1; chunk++)
-            for (int stage = 0; stage <= 1; stage++) {
+            for (int stage = 0; stage <= 2; stage++) {
                 Schedule schedule = *s->base;
                 schedule.strip = strip < 0 ? schedule.strip / 2 : schedule.strip << strip;
                 schedule.chunk = chunk < 0 ? schedule.chunk / 2 : schedule.chunk << chunk;
-                schedule.stage = stage;
+                schedule.stage = stage > 0;
+                schedule.stage_rows = stage > 1;
                 if (schedule.strip)
                     add(s, &schedule, (strip != 0) + 0.5 * (chunk != 0));
             }

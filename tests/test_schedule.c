@@ -15,12 +15,11 @@ enum {
     MOST_ELEMENTS = 1 << 15,
     MOST_TILE = 96,
     MOST_LEAVES = 24,
-    MOST_DRAWS = 6,
     LLVM_EVERY = 4
 };
 
 static struct {
-    long schedules, blocked, strips, staged, chunks, vectors, prefetches;
+    long schedules, blocked, strips, staged, both, chunks, vectors, prefetches;
 } total;
 
 /* ---- random schedules ----------------------------------------------------------------------------------- */
@@ -92,12 +91,48 @@ static void draw_blocks(Random *random, const Compute *c, Schedule *s)
     drawn.blocked = (int)random_integer(random, 0, chain - 1);
     drawn.strip = random_integer(random, 0, 3) ? random_integer(random, 1, 5) : 0;
     drawn.stage = drawn.strip && random_integer(random, 0, 2);
-    if (drawn.stage && schedule_fault(c, &drawn) && random_integer(random, 0, 7))
-        return; /* another one: few can be staged */
     if (drawn.stage && schedule_fault(c, &drawn))
         drawn.stage = false;
+    drawn.stage_rows = drawn.stage && random_integer(random, 0, 3);
+    if (drawn.stage_rows && schedule_fault(c, &drawn))
+        drawn.stage_rows = false;
     if (!schedule_fault(c, &drawn))
         *s = drawn;
+}
+
+/* Strips that are copied, for an axis of rows that runs last: few of draw_blocks's can be. */
+static void draw_copies(Random *random, const Compute *c, Schedule *s)
+{
+    const Reduction *r = c->reduce->reduction;
+    int chain = r->axes - (r->tree == TREE_LEAVES ? r->leaf : 0),
+        rows = (int)random_integer(random, 0, s->outputs);
+    for (int n = 0; n < s->outputs && s->vector >= 0 && !s->stage; n++) {
+        Schedule drawn = *s;
+        int row = (rows + n) % s->outputs, last = s->outputs - 1;
+        for (int i = 0; i < s->outputs; i++)
+            if (s->order[i] == row) {
+                drawn.order[i] = s->order[last];
+                drawn.order[last] = row;
+            }
+        for (int a = 0; a < s->outputs; a++)
+            drawn.tile[a] = a == s->vector ? s->tile[a] : 1;
+        if (row != s->vector && is_const(c, row))
+            for (int64_t most = random_integer(random, 1, 8);
+                 2 * drawn.tile[row] <= most && c->axis.at[row].extent.count % (2 * drawn.tile[row]) == 0;)
+                drawn.tile[row] *= 2;
+        drawn.inner = (int)random_integer(random, 1, s->outputs < 3 ? s->outputs : 3);
+        drawn.items = s->items < s->outputs - drawn.inner ? s->items : s->outputs - drawn.inner;
+        drawn.blocked = (int)random_integer(random, 0, chain - 1);
+        drawn.strip = random_integer(random, 1, 5);
+        drawn.chunk_axis = row;
+        drawn.chunk = random_integer(random, 0, 2);
+        drawn.stage = drawn.stage_rows = true;
+        drawn.prefetch = false;
+        if (schedule_fault(c, &drawn))
+            drawn.stage_rows = false;
+        if (!schedule_fault(c, &drawn))
+            *s = drawn;
+    }
 }
 
 static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *given)
@@ -116,12 +151,15 @@ static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *
     draw_items(random, c, &s);
     s.prefetch = random_integer(random, 0, 1);
     s.prefetch = s.prefetch && !schedule_fault(c, &s);
-    for (int n = 0; n < MOST_DRAWS && !s.inner && c->reduce && !lanes; n++)
+    if (c->reduce && !lanes)
         draw_blocks(random, c, &s);
+    if (c->reduce && c->reduce->reduction->fma && !lanes && !s.inner)
+        draw_copies(random, c, &s);
     total.schedules++;
     total.blocked += s.blocked > 0;
     total.strips += s.strip > 0;
     total.staged += s.stage;
+    total.both += s.stage_rows;
     total.chunks += s.chunk > 0;
     total.vectors += s.vector >= 0;
     total.prefetches += s.prefetch;
@@ -267,9 +305,11 @@ int main(void)
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     if (srunner_fork_status(runner) == CK_NOFORK)
-        printf("%ld schedules, %ld with vectors, %ld in blocks, %ld in strips, %ld of them staged, %ld in "
-               "chunks\n",
-               total.schedules, total.vectors, total.blocked, total.strips, total.staged, total.chunks);
+        printf("%ld schedules, %ld with vectors, %ld in blocks, %ld in strips, %ld of them staged, %ld with "
+               "rows, "
+               "%ld in chunks, %ld prefetch\n",
+               total.schedules, total.vectors, total.blocked, total.strips, total.staged, total.both,
+               total.chunks, total.prefetches);
     srunner_free(runner);
     return failed != 0;
 }
