@@ -121,12 +121,9 @@ void interp_call(void *interp, int kernel, void *const *buffer, const int64_t *a
 
 static void print_statement(Text *text, const Stmt *s)
 {
-    static const char *const word[] = {[STMT_FOR] = "for i",
-                                       [STMT_IF] = "if",
-                                       [STMT_LET] = "let t",
-                                       [STMT_SET] = "set l",
-                                       [STMT_STORE] = "store x",
-                                       [STMT_PREFETCH] = "prefetch x"};
+    static const char *const word[] = {[STMT_FOR] = "for i",     [STMT_IF] = "if",
+                                       [STMT_LET] = "let t",     [STMT_SET] = "set l",
+                                       [STMT_STORE] = "store x", [STMT_PREFETCH] = "prefetch x"};
     text_add(text, word[s->kind]);
     if (s->kind != STMT_IF)
         text_printf(text, "%d", s->index);

@@ -22,19 +22,18 @@ typedef struct Schedule {
     int64_t
         strip; /* the first reduced axis within the tiles is cut, too: the tiles take turns on so many terms; 0: on all */
     bool stage; /* what the tiles read in vectors of such a strip is copied first: then it is contiguous */
-    bool stage_rows; /* so is the other operand, for all rows of the tiles: each tile's are contiguous */
-    int vector;      /* the output axis in vectors; -1: none */
-    int lanes;       /* of a vector along it */
-    bool
-        prefetch; /* what a tile's results are made of besides sums, and where they go, is fetched while it sums */
+    bool stage_rows;   /* so is the other operand, for all rows of the tiles: each tile's are contiguous */
+    int vector;        /* the output axis in vectors; -1: none */
+    int lanes;         /* of a vector along it */
+    bool prefetch;     /* while a tile sums, what its results are made of besides, and where they go */
     bool lanes_reduce; /* a reduction by lanes keeps them in one vector of TREE_LANE_COUNT */
     bool tuned;        /* it comes from a tune file; changes nothing */
 } Schedule;
 
 enum {
-    STAGE_GAP = 16
-}; /* elements between the rows of two tiles that are staged: they are not in the same sets of a cache */
-enum { MOST_BLOCK = 1 << 14 }; /* elements of a block that waits, or is staged: they are on the stack */
+    MOST_BLOCK = 1 << 14, /* elements of a block that waits, or is staged: they are on the stack */
+    STAGE_GAP = 16        /* between the staged rows of two tiles: they are not in the same sets of a cache */
+};
 
 /* One line; without the Compute, which may be NULL, it lacks the word for its reduction. */
 void schedule_print(Text *text, const Compute *compute, const Schedule *schedule);
