@@ -468,7 +468,7 @@ static bool results_are_far(const Compute *c, int row)
         int64_t stride;
         const ComputeStore *s = &c->store.at[i];
         bool known = expr_stride(s->at, row, &stride);
-        if (!known || stride * dtype_info[s->value->dtype].bytes >= PAGE_BYTES)
+        if (!known || stride * dtype_info[s->value->dtype].bytes >= PAGE_BYTES / 4)
             return true;
     }
     return false;
