@@ -474,6 +474,29 @@ static bool results_are_far(const Compute *c, int row)
     return false;
 }
 
+/* The columns' operand is in the next cache, several terms on a page, and tall tiles ask little of it: then a copy of it costs more than
+   reading it anew for each tile of rows, whose own operand stays near. */
+static bool stream_columns(const Compilation *p, const Compute *c, const Product *m, Schedule *s)
+{
+    Schedule now = *s;
+    int64_t vectors = s->tile[s->vector] / s->lanes;
+    int64_t rows = (p->target->vector_registers - vectors - 2) / (vectors ? vectors : 1);
+    if (c->reduce->reduction->tree != TREE_CHAIN ||
+        4 * m->terms * extent_at(p, c, s->vector) > p->target->l2_bytes)
+        return false;
+    now.stage = false;
+    now.inner = 0;
+    now.tile[m->row] = rows < MOST_ROWS ? rows : MOST_ROWS;
+    move_last(&now, m->row);
+    move_last(&now, s->vector);
+    now.items = 0;
+    choose_items(p, c, &now);
+    if (schedule_fault(c, &now))
+        return false;
+    *s = now;
+    return true;
+}
+
 /* A product of matrices whose vector operand is too large for the near cache, or lies in rows far apart: its tiles take turns on
    strips of terms that fit there, as Goto and van de Geijn have it (Anatomy of High-Performance Matrix Multiplication, 2008),
    copied if that makes them contiguous. An item is a panel of columns by a chunk of rows. Returns whether that suits. */
@@ -490,9 +513,17 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool predi
     int64_t fitting = p->target->l1_bytes * 3 / 4 / (4 * s->tile[s->vector]) / 8 * 8;
     if (!staged || fitting < FEWEST_TERMS)
         return false;
-    now.stage = step_of(c, staged, m.chain) >= NEAR_STRIDE;
+    Expr *term = c->reduce->arg[0], *rows = term->arg[term->arg[0] == staged];
+    int64_t step = step_of(c, staged, m.chain);
+    now.stage = step >= NEAR_STRIDE;
     if (now.stage ? m.is_prepared || extent_at(p, c, m.row) < FEWEST_ROWS : m.terms <= fitting)
         return false;
+    now.prefetch = c->reduce->reduction->tree == TREE_CHAIN && results_are_far(c, m.row);
+    if (now.stage && step < PAGE_BYTES && step_of(c, rows, m.chain) < NEAR_STRIDE &&
+        stream_columns(p, c, &m, &now)) {
+        *s = now;
+        return true;
+    }
     int64_t most = most_tiles(p, c, s, &m), strips = (m.terms + fitting - 1) / fitting;
     if (most < FEW_TILES)
         return false;
@@ -501,7 +532,6 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool predi
     now.chunk = chunk_of(p, c, s, &m, most);
     if (now.stage)
         stage_both(p, c, &m, &now);
-    now.prefetch = c->reduce->reduction->tree == TREE_CHAIN && results_are_far(c, m.row);
     if (schedule_fault(c, &now))
         return false;
     *s = now;
