@@ -123,52 +123,84 @@ static Expr *place_in_tile(Builder *b, const Tile *tile, Expr *row, Expr *column
     return expr_add(b->pool, place, expr_mul(b->pool, tile->lone, build_int(b, lone)));
 }
 
-/* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
-   accumulators of its piece is `slot`. */
+typedef struct Loops {
+    LoopKind kind[MAX_OUTPUT_AXES + 1];
+    int axis[MAX_OUTPUT_AXES + 1], count;
+    int64_t extent[MAX_OUTPUT_AXES + 1];
+} Loops;
+
+/* The axis of a new loop within the others, or zero where there is one turn. */
+static Expr *add_loop(Builder *b, Loops *loops, LoopKind kind, int64_t extent)
+{
+    if (extent == 1)
+        return build_int(b, 0);
+    int i = loops->count++;
+    loops->kind[i] = kind;
+    loops->extent[i] = extent;
+    loops->axis[i] = build_axis(b, size_of(extent));
+    return expr_axis(b->pool, loops->axis[i]);
+}
+
+static Stmt *around_body(Builder *b, const Loops *loops, Stmt *body)
+{
+    for (int i = loops->count; i-- > 0;)
+        body = build_for(b, loops->kind[i], loops->axis[i], build_int(b, loops->extent[i]), body);
+    return body;
+}
+
+/* The number of the row. */
+static Expr *add_rows(Builder *b, const Tile *tile, Loops *loops)
+{
+    Expr *row = build_int(b, 0);
+    for (int r = 0; r < tile->rows; r++) {
+        Expr *inner = add_loop(b, loops, b->rolled ? LOOP_SERIAL : LOOP_UNROLL, tile->size[r]);
+        b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
+        row = expr_add(b->pool, expr_mul(b->pool, row, build_int(b, tile->size[r])), inner);
+    }
+    return row;
+}
+
+/* The leaf for a piece of a row; its place in the accumulators of the piece is `slot`. */
+static Stmt *build_piece(Builder *b, const Tile *tile, int p, const Piece *piece, Expr *row, LoopKind kind,
+                         TileLeaf *leaf, void *context)
+{
+    Loops loops = {.count = 0};
+    Expr *number = add_loop(b, &loops, kind, piece->count);
+    Expr *lanes = build_int(b, piece->lanes), *lane = add_loop(b, &loops, LOOP_VECTOR, piece->lanes);
+    b->place =
+        place_in_tile(b, tile, row, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane), piece->offset);
+    Expr *vector = expr_add(b->pool, number, build_int(b, piece->first));
+    Expr *slot = expr_add(b->pool, expr_mul(b->pool, row, build_int(b, piece->of)), vector);
+    slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
+    b->column = expr_add(b->pool, expr_mul(b->pool, vector, lanes), lane);
+    if (tile->vector >= 0)
+        b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, piece, number), lane);
+    return around_body(b, &loops, leaf(b, tile, p, slot, context));
+}
+
+/* Whether the last vectors of rows reach back into what is updated in place. */
+static bool reaches_back(const Builder *b, const Tile *tile)
+{
+    return b->in_place && tile->pieces && tile->piece[tile->pieces - 1].most;
+}
+
+/* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. */
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
 {
     Stmt *all = NULL;
+    if (b->rolled && reaches_back(b, tile)) {
+        Loops rows = {.count = 0};
+        Expr *row = add_rows(b, tile, &rows);
+        for (int p = 0; p < tile->pieces; p++)
+            build_append(&all, build_piece(b, tile, p, &tile->piece[p], row, LOOP_UNROLL, leaf, context));
+        return around_body(b, &rows, all);
+    }
     for (int p = 0; p < tile->pieces; p++) {
         Piece piece = piece_at(b, tile, &p);
-        Expr *slot = build_int(b, 0);
-        int loop[MAX_OUTPUT_AXES], loops = 0;
-        int64_t extent[MAX_OUTPUT_AXES];
-        for (int r = 0; r < tile->rows; r++) {
-            Expr *inner = build_int(b, 0);
-            if (tile->size[r] > 1) {
-                extent[loops] = tile->size[r];
-                loop[loops] = build_axis(b, size_of(tile->size[r]));
-                inner = expr_axis(b->pool, loop[loops++]);
-            }
-            b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
-            slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile->size[r])), inner);
-        }
-        Expr *lanes = build_int(b, piece.lanes), *number = build_int(b, 0), *lane = number;
-        if (piece.count > 1) {
-            extent[loops] = piece.count;
-            loop[loops] = build_axis(b, size_of(piece.count));
-            number = expr_axis(b->pool, loop[loops++]);
-        }
-        int lane_axis = -1;
-        if (piece.lanes > 1) {
-            lane_axis = build_axis(b, size_of(piece.lanes));
-            lane = expr_axis(b->pool, lane_axis);
-        }
-        b->place = place_in_tile(b, tile, slot, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane),
-                                 piece.offset);
-        Expr *vector = expr_add(b->pool, number, build_int(b, piece.first));
-        slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, piece.of)), vector);
-        slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
-        b->column = expr_add(b->pool, expr_mul(b->pool, vector, lanes), lane);
-        if (tile->vector >= 0)
-            b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, &piece, number), lane);
-        Stmt *body = leaf(b, tile, p, slot, context);
-        if (lane_axis >= 0)
-            body = build_for(b, LOOP_VECTOR, lane_axis, lanes, body);
-        while (loops-- > 0)
-            body = build_for(b, b->rolled ? LOOP_SERIAL : LOOP_UNROLL, loop[loops],
-                             build_int(b, extent[loops]), body);
-        build_append(&all, body);
+        Loops rows = {.count = 0};
+        Expr *row = add_rows(b, tile, &rows);
+        LoopKind kind = b->rolled ? LOOP_SERIAL : LOOP_UNROLL;
+        build_append(&all, around_body(b, &rows, build_piece(b, tile, p, &piece, row, kind, leaf, context)));
     }
     return all;
 }
@@ -219,16 +251,15 @@ static Visit stride_visitor(Expr *e, void *context)
     return steps ? VISIT_DEEPER : VISIT_STOP;
 }
 
-/* Whether elements may be computed and stored twice, by vectors that overlap: nothing is updated in place, and every vector
-   is one in memory wherever it begins. */
+/* Whether elements may be computed and stored twice, by vectors that overlap: every one is a vector in memory wherever it
+   begins. */
 static bool may_overlap(const Builder *b)
 {
     int axis = b->schedule->vector;
     int64_t stride;
     for (int i = 0; i < b->compute->store.count; i++) {
         const ComputeStore *s = &b->compute->store.at[i];
-        if (b->compute->buffer.at[s->buffer].read || !expr_stride(s->at, axis, &stride) ||
-            !expr_visit(b->pool, s->value, stride_visitor, &axis))
+        if (!expr_stride(s->at, axis, &stride) || !expr_visit(b->pool, s->value, stride_visitor, &axis))
             return false;
     }
     return true;
@@ -508,6 +539,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
                                    text_string(&text) + 3, schedule->tuned ? ", tuned" : "");
     kernel->tuned = schedule->tuned;
     text_free(&text);
+    b.in_place = compute_updates(compute);
     b.overlap = schedule->vector >= 0 && may_overlap(&b);
     b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
     for (int a = compute->outputs; a < compute->axis.count; a++)

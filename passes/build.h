@@ -44,8 +44,9 @@ struct Builder {
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
     void *context;
-    Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
-    bool overlap; /* vectors may overlap at the end of their axis */
+    Expr *place;   /* in memory, of the element whose leaf is being built: row after row of its tile */
+    bool overlap;  /* vectors may overlap at the end of their axis */
+    bool in_place; /* if they do, what a row of the tile loads is loaded before any of it is stored */
     bool only_columns;
     bool rolled; /* the tile's loops stay loops: what is done once a block need not be written out */
 };
