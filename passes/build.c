@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* A whole vector instead of a short one costs nothing that counts in the last of so many tiles. */
+/* A whole vector instead of a short one, or of none, costs nothing that counts in the last of so many tiles. */
 enum { MANY_TILES = 7 };
 
 /* ---- statements ----------------------------------------------------------------------------------------- */
@@ -71,23 +71,23 @@ static void cut_pieces(Tile *tile, int64_t extent, int lanes)
     }
 }
 
-/* In vectors of `lanes` alone: in the last tile the last one ends where the whole extent does. */
-static void cut_overlapping(Tile *tile, int64_t size, int lanes, int64_t extent)
+/* In vectors of `lanes` alone: in the last tile, which has `rest` elements, those beyond its end are moved back to it. */
+static void cut_overlapping(Tile *tile, int64_t size, int lanes, int64_t rest, int64_t extent)
 {
-    int64_t whole = (size - 1) / lanes;
-    if (whole)
-        tile->piece[tile->pieces++] = (Piece){0, whole, lanes, 0, whole + 1, 0};
-    tile->piece[tile->pieces++] = (Piece){whole * lanes, 1, lanes, whole, whole + 1, extent - lanes};
+    int64_t all = (size + lanes - 1) / lanes, within = rest / lanes;
+    if (within)
+        tile->piece[tile->pieces++] = (Piece){0, within, lanes, 0, all, 0};
+    tile->piece[tile->pieces++] = (Piece){within * lanes, all - within, lanes, within, all, extent - lanes};
 }
 
-/* In a loop that is not written out the last vector is one as all others. */
+/* In a loop that is not written out the last vectors are as all others. */
 static Piece piece_at(const Builder *b, const Tile *tile, int *place)
 {
     Piece piece = tile->piece[*place];
     if (!b->rolled || *place + 2 != tile->pieces || !tile->piece[*place + 1].most)
         return piece;
     ++*place;
-    piece.count++;
+    piece.count += tile->piece[*place].count;
     piece.most = tile->piece[*place].most;
     return piece;
 }
@@ -266,25 +266,25 @@ static bool may_overlap(const Builder *b)
 }
 
 /* Sums: a short vector may be faster than a whole one. */
-static bool overlap_is_cheap(const Compute *c, int64_t tiles)
+static bool short_is_faster(const Compute *c)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
-    if (!r || r->op != SCALAR_ADD || r->tree == TREE_LANES)
-        return true;
-    return tiles >= MANY_TILES;
+    return r && r->op == SCALAR_ADD && r->tree != TREE_LANES;
 }
 
-/* Whether one tile serves for all: the last one takes as many vectors as the others, and none of them reaches back into
-   another tile, which may be of another item. */
+/* Whether one tile serves for all: the last one has a vector, so that none reaches back into another tile, which may be of
+   another item. */
 static bool tiles_overlap(const Builder *b, int axis, int64_t size, int64_t extent)
 {
     int64_t lanes = b->schedule->lanes, rest = extent % size;
-    if (axis != b->schedule->vector || !b->overlap || extent % lanes == 0 || extent < lanes)
+    if (axis != b->schedule->vector || !b->overlap || extent < lanes)
         return false;
     if (rest == 0)
-        return size == extent && !b->compute->reduce;
-    return size % lanes == 0 && rest >= lanes && rest > size - lanes &&
-           overlap_is_cheap(b->compute, extent / size);
+        return extent % lanes && size == extent && !b->compute->reduce;
+    if (size % lanes || rest < lanes)
+        return false;
+    bool more_vectors = rest <= size - lanes;
+    return extent / size >= MANY_TILES || !(more_vectors || short_is_faster(b->compute));
 }
 
 static Stmt *variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
@@ -311,7 +311,8 @@ static Stmt *one_variant(Builder *b, Tile tile, int axis, Expr *base, int64_t si
     int64_t extent = b->compute->axis.at[axis].extent.count;
     tile.vector = axis;
     tile.vector_base = size == extent ? build_int(b, 0) : base;
-    cut_overlapping(&tile, size, b->schedule->lanes, extent);
+    int64_t rest = extent % size ? extent % size : size;
+    cut_overlapping(&tile, size, b->schedule->lanes, rest, extent);
     return build_variants(b, &tile, axis + 1);
 }
 
