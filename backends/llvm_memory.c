@@ -232,9 +232,21 @@ LLVMValueRef llvm_build_load(KernelBuilder *b, const Expr *e)
     return load_place(b, buffer_place(b, e->index), shape_of(b, e->arg[0]), where, otherwise);
 }
 
+/* Nothing, but what lies before and behind it is not outlined as one. */
+static void build_fence(KernelBuilder *b)
+{
+    unsigned effect = LLVMLookupIntrinsicID("llvm.sideeffect", 15);
+    LLVMValueRef function = LLVMGetIntrinsicDeclaration(b->module, effect, NULL, 0);
+    LLVMBuildCall2(b->builder, LLVMGlobalGetValueType(function), function, NULL, 0, "");
+}
+
+/* Kernels that run once and compute the same differ in how they address what they store. */
 void llvm_build_store(KernelBuilder *b, const Stmt *s)
 {
-    store_place(b, buffer_place(b, s->index), shape_of(b, s->at), llvm_build_expr(b, s->value));
+    LLVMValueRef value = llvm_build_expr(b, s->value);
+    if (b->kernel->once)
+        build_fence(b);
+    store_place(b, buffer_place(b, s->index), shape_of(b, s->at), value);
 }
 
 void llvm_build_prefetch(KernelBuilder *b, const Stmt *s)

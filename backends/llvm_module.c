@@ -99,6 +99,27 @@ void llvm_module_add_main(LlvmModule *m, const char *descriptor, size_t length)
     LLVMDisposeBuilder(builder);
 }
 
+/* The pointers themselves are kept by the compiler, but by no linker. */
+void llvm_module_ask_for(LlvmModule *m, const char *const *symbol, int count)
+{
+    LLVMTypeRef pointer = LLVMPointerTypeInContext(m->context, 0),
+                type = LLVMFunctionType(LLVMVoidTypeInContext(m->context), NULL, 0, false);
+    LLVMValueRef *asked = arena_alloc(m->arena, ((size_t)count + 1) * sizeof *asked);
+    for (int i = 0; i < count; i++) {
+        LLVMValueRef function = LLVMGetNamedFunction(m->module, symbol[i]);
+        if (!function)
+            function = LLVMAddFunction(m->module, symbol[i], type);
+        asked[i] = new_constant(m, arena_printf(m->arena, "netc_asks.%d", i), function);
+        LLVMSetLinkage(asked[i], LLVMPrivateLinkage);
+        LLVMSetSection(asked[i], ".data.rel.ro.netc_asks");
+    }
+    LLVMValueRef used =
+        LLVMAddGlobal(m->module, LLVMArrayType2(pointer, (uint64_t)count), "llvm.compiler.used");
+    LLVMSetInitializer(used, LLVMConstArray2(pointer, asked, (uint64_t)count));
+    LLVMSetLinkage(used, LLVMAppendingLinkage);
+    LLVMSetSection(used, "llvm.metadata");
+}
+
 LlvmModule *llvm_module_new(Kernel *const *kernel, int count, LlvmOptions options)
 {
     LLVMTargetMachineRef machine = new_machine(options);

@@ -26,6 +26,9 @@ void llvm_module_free(LlvmModule *m);
 /* main(), which hands the descriptor, text or packed, and the table to the runtime's netc_main(). */
 void llvm_module_add_main(LlvmModule *m, const char *descriptor, size_t length);
 
+/* A library's member that defines the symbol is linked with the program. Once a module. */
+void llvm_module_ask_for(LlvmModule *m, const char *const *symbol, int count);
+
 /* These return false, and have reported, where netc or LLVM is at fault. */
 bool llvm_module_optimize(LlvmModule *m);
 bool llvm_module_object(LlvmModule *m, Text *bytes);

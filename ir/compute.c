@@ -222,6 +222,14 @@ static Visit choice_visitor(Expr *e, void *context)
     return VISIT_DEEPER;
 }
 
+bool compute_updates(const Compute *compute)
+{
+    for (int i = 0; i < compute->store.count; i++)
+        if (compute->buffer.at[compute->store.at[i].buffer].read)
+            return true;
+    return false;
+}
+
 bool compute_choices(const Compute *compute, int64_t period[MAX_OUTPUT_AXES])
 {
     Choices choices = {compute, period, false};

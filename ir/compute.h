@@ -48,6 +48,8 @@ Compute *compute_copy(const Compute *compute);
 /* Buffers that are neither read nor written leave the list; the others move up. */
 void compute_drop_buffers(Compute *compute);
 
+bool compute_updates(const Compute *compute); /* whether it changes a buffer in place */
+
 /* By output axis: after how many steps along it a choice of a stored value repeats itself, where `axis == constant` or
    `axis % constant == constant` decides it, and it is of few; else 1. False if that is so nowhere. */
 bool compute_choices(const Compute *compute, int64_t period[MAX_OUTPUT_AXES]);

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* A whole vector instead of a short one costs nothing that counts in the last of so many tiles. */
+/* A whole vector instead of a short one, or of none, costs nothing that counts in the last of so many tiles. */
 enum { MANY_TILES = 7 };
 
 /* ---- statements ----------------------------------------------------------------------------------------- */
@@ -71,23 +71,23 @@ static void cut_pieces(Tile *tile, int64_t extent, int lanes)
     }
 }
 
-/* In vectors of `lanes` alone: in the last tile the last one ends where the whole extent does. */
-static void cut_overlapping(Tile *tile, int64_t size, int lanes, int64_t extent)
+/* In vectors of `lanes` alone: in the last tile, which has `rest` elements, those beyond its end are moved back to it. */
+static void cut_overlapping(Tile *tile, int64_t size, int lanes, int64_t rest, int64_t extent)
 {
-    int64_t whole = (size - 1) / lanes;
-    if (whole)
-        tile->piece[tile->pieces++] = (Piece){0, whole, lanes, 0, whole + 1, 0};
-    tile->piece[tile->pieces++] = (Piece){whole * lanes, 1, lanes, whole, whole + 1, extent - lanes};
+    int64_t all = (size + lanes - 1) / lanes, within = rest / lanes;
+    if (within)
+        tile->piece[tile->pieces++] = (Piece){0, within, lanes, 0, all, 0};
+    tile->piece[tile->pieces++] = (Piece){within * lanes, all - within, lanes, within, all, extent - lanes};
 }
 
-/* In a loop that is not written out the last vector is one as all others. */
+/* In a loop that is not written out the last vectors are as all others. */
 static Piece piece_at(const Builder *b, const Tile *tile, int *place)
 {
     Piece piece = tile->piece[*place];
     if (!b->rolled || *place + 2 != tile->pieces || !tile->piece[*place + 1].most)
         return piece;
     ++*place;
-    piece.count++;
+    piece.count += tile->piece[*place].count;
     piece.most = tile->piece[*place].most;
     return piece;
 }
@@ -123,53 +123,85 @@ static Expr *place_in_tile(Builder *b, const Tile *tile, Expr *row, Expr *column
     return expr_add(b->pool, place, expr_mul(b->pool, tile->lone, build_int(b, lone)));
 }
 
-/* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. Each leaf's place in the
-   accumulators of its piece is `slot`. */
+typedef struct Loops {
+    LoopKind kind[MAX_OUTPUT_AXES + 1];
+    int axis[MAX_OUTPUT_AXES + 1], count;
+    int64_t extent[MAX_OUTPUT_AXES + 1];
+} Loops;
+
+/* The axis of a new loop within the others, or zero where there is one turn. */
+static Expr *add_loop(Builder *b, Loops *loops, LoopKind kind, int64_t extent)
+{
+    if (extent == 1)
+        return build_int(b, 0);
+    int i = loops->count++;
+    loops->kind[i] = kind;
+    loops->extent[i] = extent;
+    loops->axis[i] = build_axis(b, size_of(extent));
+    return expr_axis(b->pool, loops->axis[i]);
+}
+
+static Stmt *around_body(Builder *b, const Loops *loops, Stmt *body)
+{
+    for (int i = loops->count; i-- > 0;)
+        body = build_for(b, loops->kind[i], loops->axis[i], build_int(b, loops->extent[i]), body);
+    return body;
+}
+
+/* The number of the row. */
+static Expr *add_rows(Builder *b, const Tile *tile, Loops *loops)
+{
+    Expr *row = build_int(b, 0);
+    for (int r = 0; r < tile->rows; r++) {
+        Expr *inner = add_loop(b, loops, b->rolled ? LOOP_SERIAL : LOOP_UNROLL, tile->size[r]);
+        b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
+        b->inner[tile->axis[r]] = inner;
+        row = expr_add(b->pool, expr_mul(b->pool, row, build_int(b, tile->size[r])), inner);
+    }
+    return row;
+}
+
+/* The leaf for a piece of a row; its place in the accumulators of the piece is `slot`. */
+static Stmt *build_piece(Builder *b, const Tile *tile, int p, const Piece *piece, Expr *row, LoopKind kind,
+                         TileLeaf *leaf, void *context)
+{
+    Loops loops = {.count = 0};
+    Expr *number = add_loop(b, &loops, kind, piece->count);
+    Expr *lanes = build_int(b, piece->lanes), *lane = add_loop(b, &loops, LOOP_VECTOR, piece->lanes);
+    b->place =
+        place_in_tile(b, tile, row, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane), piece->offset);
+    Expr *vector = expr_add(b->pool, number, build_int(b, piece->first));
+    Expr *slot = expr_add(b->pool, expr_mul(b->pool, row, build_int(b, piece->of)), vector);
+    slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
+    b->column = expr_add(b->pool, expr_mul(b->pool, vector, lanes), lane);
+    if (tile->vector >= 0)
+        b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, piece, number), lane);
+    return around_body(b, &loops, leaf(b, tile, p, slot, context));
+}
+
+/* Whether the last vectors of rows reach back into what is updated in place. */
+static bool reaches_back(const Builder *b, const Tile *tile)
+{
+    return b->in_place && tile->pieces && tile->piece[tile->pieces - 1].most;
+}
+
+/* The leaf for every element of the tile: rows and vectors written out, lanes as a vector loop. */
 Stmt *build_tile(Builder *b, const Tile *tile, TileLeaf *leaf, void *context)
 {
     Stmt *all = NULL;
+    if (b->rolled && reaches_back(b, tile)) {
+        Loops rows = {.count = 0};
+        Expr *row = add_rows(b, tile, &rows);
+        for (int p = 0; p < tile->pieces; p++)
+            build_append(&all, build_piece(b, tile, p, &tile->piece[p], row, LOOP_UNROLL, leaf, context));
+        return around_body(b, &rows, all);
+    }
     for (int p = 0; p < tile->pieces; p++) {
         Piece piece = piece_at(b, tile, &p);
-        Expr *slot = build_int(b, 0);
-        int loop[MAX_OUTPUT_AXES], loops = 0;
-        int64_t extent[MAX_OUTPUT_AXES];
-        for (int r = 0; r < tile->rows; r++) {
-            Expr *inner = build_int(b, 0);
-            if (tile->size[r] > 1) {
-                extent[loops] = tile->size[r];
-                loop[loops] = build_axis(b, size_of(tile->size[r]));
-                inner = expr_axis(b->pool, loop[loops++]);
-            }
-            b->with[tile->axis[r]] = expr_add(b->pool, tile->base[r], inner);
-            b->inner[tile->axis[r]] = inner;
-            slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, tile->size[r])), inner);
-        }
-        Expr *lanes = build_int(b, piece.lanes), *number = build_int(b, 0), *lane = number;
-        if (piece.count > 1) {
-            extent[loops] = piece.count;
-            loop[loops] = build_axis(b, size_of(piece.count));
-            number = expr_axis(b->pool, loop[loops++]);
-        }
-        int lane_axis = -1;
-        if (piece.lanes > 1) {
-            lane_axis = build_axis(b, size_of(piece.lanes));
-            lane = expr_axis(b->pool, lane_axis);
-        }
-        b->place = place_in_tile(b, tile, slot, expr_add(b->pool, expr_mul(b->pool, number, lanes), lane),
-                                 piece.offset);
-        Expr *vector = expr_add(b->pool, number, build_int(b, piece.first));
-        slot = expr_add(b->pool, expr_mul(b->pool, slot, build_int(b, piece.of)), vector);
-        slot = expr_add(b->pool, expr_mul(b->pool, slot, lanes), lane);
-        b->column = expr_add(b->pool, expr_mul(b->pool, vector, lanes), lane);
-        if (tile->vector >= 0)
-            b->with[tile->vector] = expr_add(b->pool, vector_start(b, tile, &piece, number), lane);
-        Stmt *body = leaf(b, tile, p, slot, context);
-        if (lane_axis >= 0)
-            body = build_for(b, LOOP_VECTOR, lane_axis, lanes, body);
-        while (loops-- > 0)
-            body = build_for(b, b->rolled ? LOOP_SERIAL : LOOP_UNROLL, loop[loops],
-                             build_int(b, extent[loops]), body);
-        build_append(&all, body);
+        Loops rows = {.count = 0};
+        Expr *row = add_rows(b, tile, &rows);
+        LoopKind kind = b->rolled ? LOOP_SERIAL : LOOP_UNROLL;
+        build_append(&all, around_body(b, &rows, build_piece(b, tile, p, &piece, row, kind, leaf, context)));
     }
     return all;
 }
@@ -220,41 +252,40 @@ static Visit stride_visitor(Expr *e, void *context)
     return steps ? VISIT_DEEPER : VISIT_STOP;
 }
 
-/* Whether elements may be computed and stored twice, by vectors that overlap: nothing is updated in place, and every vector
-   is one in memory wherever it begins. */
+/* Whether elements may be computed and stored twice, by vectors that overlap: every one is a vector in memory wherever it
+   begins. */
 static bool may_overlap(const Builder *b)
 {
     int axis = b->schedule->vector;
     int64_t stride;
     for (int i = 0; i < b->compute->store.count; i++) {
         const ComputeStore *s = &b->compute->store.at[i];
-        if (b->compute->buffer.at[s->buffer].read || !expr_stride(s->at, axis, &stride) ||
-            !expr_visit(b->pool, s->value, stride_visitor, &axis))
+        if (!expr_stride(s->at, axis, &stride) || !expr_visit(b->pool, s->value, stride_visitor, &axis))
             return false;
     }
     return true;
 }
 
 /* Sums: a short vector may be faster than a whole one. */
-static bool overlap_is_cheap(const Compute *c, int64_t tiles)
+static bool short_is_faster(const Compute *c)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
-    if (!r || r->op != SCALAR_ADD || r->tree == TREE_LANES)
-        return true;
-    return tiles >= MANY_TILES;
+    return r && r->op == SCALAR_ADD && r->tree != TREE_LANES;
 }
 
-/* Whether one tile serves for all: the last one takes as many vectors as the others, and none of them reaches back into
-   another tile, which may be of another item. */
+/* Whether one tile serves for all: the last one has a vector, so that none reaches back into another tile, which may be of
+   another item. */
 static bool tiles_overlap(const Builder *b, int axis, int64_t size, int64_t extent)
 {
     int64_t lanes = b->schedule->lanes, rest = extent % size;
-    if (axis != b->schedule->vector || !b->overlap || extent % lanes == 0 || extent < lanes)
+    if (axis != b->schedule->vector || !b->overlap || extent < lanes)
         return false;
     if (rest == 0)
-        return size == extent && !b->compute->reduce;
-    return size % lanes == 0 && rest >= lanes && rest > size - lanes &&
-           overlap_is_cheap(b->compute, extent / size);
+        return extent % lanes && size == extent && !b->compute->reduce;
+    if (size % lanes || rest < lanes)
+        return false;
+    bool more_vectors = rest <= size - lanes;
+    return extent / size >= MANY_TILES || !(more_vectors || short_is_faster(b->compute));
 }
 
 static Stmt *variant(Builder *b, Tile tile, int axis, Expr *base, int64_t size)
@@ -281,7 +312,8 @@ static Stmt *one_variant(Builder *b, Tile tile, int axis, Expr *base, int64_t si
     int64_t extent = b->compute->axis.at[axis].extent.count;
     tile.vector = axis;
     tile.vector_base = size == extent ? build_int(b, 0) : base;
-    cut_overlapping(&tile, size, b->schedule->lanes, extent);
+    int64_t rest = extent % size ? extent % size : size;
+    cut_overlapping(&tile, size, b->schedule->lanes, rest, extent);
     return build_variants(b, &tile, axis + 1);
 }
 
@@ -522,6 +554,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
                                    text_string(&text) + 3, schedule->tuned ? ", tuned" : "");
     kernel->tuned = schedule->tuned;
     text_free(&text);
+    b.in_place = compute_updates(compute);
     b.overlap = schedule->vector >= 0 && may_overlap(&b);
     b.with = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.with);
     b.inner = arena_alloc(c->arena, ((size_t)compute->axis.count + 1) * sizeof *b.inner);

@@ -46,9 +46,10 @@ struct Builder {
     TileBody *copy;               /* what comes before the last `shared` loops */
     int shared;
     void *context;
-    Expr **inner; /* by the compute's axis: the place of a tile's row within the tile */
-    Expr *place;  /* in memory, of the element whose leaf is being built: row after row of its tile */
-    bool overlap; /* vectors may overlap at the end of their axis */
+    Expr **inner;  /* by the compute's axis: the place of a tile's row within the tile */
+    Expr *place;   /* in memory, of the element whose leaf is being built: row after row of its tile */
+    bool overlap;  /* vectors may overlap at the end of their axis */
+    bool in_place; /* if they do, what a row of the tile loads is loaded before any of it is stored */
     bool only_columns;
     bool rolled; /* the tile's loops stay loops: what is done once a block need not be written out */
 };

@@ -12,10 +12,11 @@ enum {
     FEW_SAMPLES = 32,
     TRANSPOSED_ROWS = 4,
     MANY_TRANSPOSED = 1 << 17,
-    LONG_EXPRESSION = 60, /* operations; one vector of such fills the pipelines */
-    NEAR_CACHES = 2,      /* so many times the first cache is still near */
-    MOST_WAITING = 2,     /* so many times the first cache may hold of accumulators that wait */
-    FEW_ITEMS = 8         /* enough for the threads where an item should be large */
+    LONG_EXPRESSION = 60,  /* operations; one vector of such fills the pipelines */
+    NEAR_CACHES = 2,       /* so many times the first cache is still near */
+    MOST_WAITING = 2,      /* so many times the first cache may hold of accumulators that wait */
+    MOST_EVEN_VECTORS = 5, /* in a tile whose vectors divide the axis */
+    FEW_ITEMS = 8          /* enough for the threads where an item should be large */
 };
 
 static bool is_const(const Compute *c, int axis) { return c->axis.at[axis].extent.power == 0; }
@@ -606,6 +607,26 @@ static void widen_to_all(const Compute *c, Schedule *s)
         s->tile[s->vector] = columns;
 }
 
+/* FLOPs and bytes of a sum that may take short vectors. */
+#define SHORT_SUM 1e7
+
+/* A parameter's update after a plain sum, whose variants for the last vectors would be more code than all else. */
+static void divide_evenly(const Compute *c, Schedule *s)
+{
+    if (s->vector < 0 || !is_const(c, s->vector) || !compute_updates(c) || c->flops + c->bytes > SHORT_SUM)
+        return;
+    int64_t extent = c->axis.at[s->vector].extent.count, vectors = MOST_EVEN_VECTORS;
+    int lanes = s->lanes;
+    while (extent % lanes)
+        lanes /= 2;
+    if (lanes == 1 || lanes == s->lanes || extent <= 2 * s->lanes)
+        return;
+    while (extent / lanes % vectors)
+        vectors--;
+    s->lanes = lanes;
+    s->tile[s->vector] = vectors * lanes;
+}
+
 /* predicts: there, too, is it used, where the batch may be one sample and weights are prepared. */
 static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
 {
@@ -635,6 +656,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
     } else {
         vectorize_last(p, c, &s, 2);
         widen_to_all(c, &s);
+        divide_evenly(c, &s);
     }
     choose_items(p, c, &s);
     return s;

@@ -10,7 +10,7 @@
 #if defined(__x86_64__) || defined(__i386__)
 
 enum { EXTENDED = 0x80 }; /* of a leaf: 0x80000001 is EXTENDED + 1 */
-enum { REGISTER_B, REGISTER_C, REGISTER_D, REGISTER_A };
+enum { REGISTER_A, REGISTER_B, REGISTER_C, REGISTER_D };
 enum {
     STATE_NONE,
     STATE_AVX = 0x6,
@@ -18,48 +18,18 @@ enum {
 }; /* registers that the system must save: bits of XCR0 */
 
 typedef struct CpuFeature {
-    char name[16]; /* no pointers: they would need relocations */
-    unsigned leaf : 8, subleaf : 1, reg : 2, bit : 5, state : 8;
+    char name[12]; /* no pointers: they would need relocations */
+    unsigned leaf : 8, reg : 2, bit : 5, state : 8;
 } CpuFeature;
 
+/* All that a target of the compiler needs (ir/target.c). */
 static const CpuFeature feature_row[] = {
-    {"sse3", 1, 0, REGISTER_C, 0, STATE_NONE},
-    {"pclmul", 1, 0, REGISTER_C, 1, STATE_NONE},
-    {"ssse3", 1, 0, REGISTER_C, 9, STATE_NONE},
-    {"fma", 1, 0, REGISTER_C, 12, STATE_AVX},
-    {"cx16", 1, 0, REGISTER_C, 13, STATE_NONE},
-    {"sse4.1", 1, 0, REGISTER_C, 19, STATE_NONE},
-    {"sse4.2", 1, 0, REGISTER_C, 20, STATE_NONE},
-    {"movbe", 1, 0, REGISTER_C, 22, STATE_NONE},
-    {"popcnt", 1, 0, REGISTER_C, 23, STATE_NONE},
-    {"aes", 1, 0, REGISTER_C, 25, STATE_NONE},
-    {"xsave", 1, 0, REGISTER_C, 26, STATE_NONE},
-    {"avx", 1, 0, REGISTER_C, 28, STATE_AVX},
-    {"f16c", 1, 0, REGISTER_C, 29, STATE_AVX},
-    {"fxsr", 1, 0, REGISTER_D, 24, STATE_NONE},
-    {"mmx", 1, 0, REGISTER_D, 23, STATE_NONE},
-    {"sse", 1, 0, REGISTER_D, 25, STATE_NONE},
-    {"sse2", 1, 0, REGISTER_D, 26, STATE_NONE},
-    {"bmi", 7, 0, REGISTER_B, 3, STATE_NONE},
-    {"avx2", 7, 0, REGISTER_B, 5, STATE_AVX},
-    {"bmi2", 7, 0, REGISTER_B, 8, STATE_NONE},
-    {"avx512f", 7, 0, REGISTER_B, 16, STATE_AVX512},
-    {"avx512dq", 7, 0, REGISTER_B, 17, STATE_AVX512},
-    {"avx512ifma", 7, 0, REGISTER_B, 21, STATE_AVX512},
-    {"avx512cd", 7, 0, REGISTER_B, 28, STATE_AVX512},
-    {"avx512bw", 7, 0, REGISTER_B, 30, STATE_AVX512},
-    {"avx512vl", 7, 0, REGISTER_B, 31, STATE_AVX512},
-    {"avx512vbmi", 7, 0, REGISTER_C, 1, STATE_AVX512},
-    {"avx512vbmi2", 7, 0, REGISTER_C, 6, STATE_AVX512},
-    {"avx512vnni", 7, 0, REGISTER_C, 11, STATE_AVX512},
-    {"avx512bitalg", 7, 0, REGISTER_C, 12, STATE_AVX512},
-    {"avx512vpopcntdq", 7, 0, REGISTER_C, 14, STATE_AVX512},
-    {"avx512fp16", 7, 0, REGISTER_D, 23, STATE_AVX512},
-    {"avxvnni", 7, 1, REGISTER_A, 4, STATE_AVX},
-    {"avx512bf16", 7, 1, REGISTER_A, 5, STATE_AVX512},
-    {"sahf", EXTENDED + 1, 0, REGISTER_C, 0, STATE_NONE},
-    {"lzcnt", EXTENDED + 1, 0, REGISTER_C, 5, STATE_NONE},
-    {"prfchw", EXTENDED + 1, 0, REGISTER_C, 8, STATE_NONE},
+    {"fma", 1, REGISTER_C, 12, STATE_AVX},         {"movbe", 1, REGISTER_C, 22, STATE_NONE},
+    {"f16c", 1, REGISTER_C, 29, STATE_AVX},        {"bmi", 7, REGISTER_B, 3, STATE_NONE},
+    {"avx2", 7, REGISTER_B, 5, STATE_AVX},         {"bmi2", 7, REGISTER_B, 8, STATE_NONE},
+    {"avx512f", 7, REGISTER_B, 16, STATE_AVX512},  {"avx512dq", 7, REGISTER_B, 17, STATE_AVX512},
+    {"avx512cd", 7, REGISTER_B, 28, STATE_AVX512}, {"avx512bw", 7, REGISTER_B, 30, STATE_AVX512},
+    {"avx512vl", 7, REGISTER_B, 31, STATE_AVX512}, {"lzcnt", EXTENDED + 1, REGISTER_C, 5, STATE_NONE},
 };
 
 CPU_BASELINE static uint32_t saved_state(void)
@@ -80,7 +50,7 @@ CPU_BASELINE static bool has_feature(const char *name, size_t length)
         if (strlen(f->name) != length || memcmp(f->name, name, length) != 0)
             continue;
         unsigned leaf = (f->leaf & ~(unsigned)EXTENDED) | (f->leaf & EXTENDED ? 0x80000000 : 0);
-        if (!__get_cpuid_count(leaf, f->subleaf, &reg[REGISTER_A], &reg[REGISTER_B], &reg[REGISTER_C],
+        if (!__get_cpuid_count(leaf, 0, &reg[REGISTER_A], &reg[REGISTER_B], &reg[REGISTER_C],
                                &reg[REGISTER_D]))
             return false;
         return (reg[f->reg] >> f->bit & 1) && (saved_state() & f->state) == f->state;

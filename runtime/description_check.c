@@ -23,6 +23,11 @@ static bool check_buffer(const Description *d, const DescribedBuffer *b, Fault *
         return description_fault(fault, "slots, and only they, belong to a parameter", b->name);
     if (b->role == ROLE_SCALAR && b->rank > 1)
         return description_fault(fault, "a scalar with more than one dimension", b->name);
+    unsigned seen = 0;
+    for (int i = 0; i < b->rank; i++)
+        seen |= 1u << b->axis[i];
+    if (seen != (1u << b->rank) - 1)
+        return description_fault(fault, "the axes are no permutation", b->name);
     return true;
 }
 
@@ -58,6 +63,37 @@ static bool check_call(const Description *d, int call, Fault *fault)
             return description_fault(fault, "a call outside the life of its buffer", b->name);
     }
     return true;
+}
+
+/* Loops lie within the phase, side by side. */
+static bool check_loops(const Description *d, const DescribedPhase *p, Fault *fault)
+{
+    int end = p->first + p->count;
+    for (int c = p->first, last = c; c < end; c++) {
+        const DescribedCall *call = &d->call[c];
+        if (call->loop_calls > end - c)
+            return description_fault(fault, "a loop beyond the end of its phase", call->name);
+        if (call->loop_calls && c < last)
+            return description_fault(fault, "a loop in a loop", call->name);
+        last = call->loop_calls ? c + call->loop_calls : last;
+    }
+    return true;
+}
+
+static bool check_phases(const Description *d, Fault *fault)
+{
+    int next = 0;
+    for (int i = 0; i < RUN_PHASES; i++) {
+        const DescribedPhase *p = &d->phase[i];
+        if (p->slice && i != RUN_PREDICT)
+            return description_fault(fault, "only predictions are made in slices", run_phase_name[i]);
+        if (p->count && p->first != next)
+            return description_fault(fault, "the phases' calls are not one after another", run_phase_name[i]);
+        if (!check_loops(d, p, fault))
+            return false;
+        next += p->count;
+    }
+    return next == d->calls || description_fault(fault, "calls outside the phases", d->model);
 }
 
 /* `finish` runs with batch = number of samples, for which nothing is planned. */
@@ -119,13 +155,8 @@ bool description_check(const Description *d, Fault *fault)
     for (int i = 0; i < d->calls; i++)
         if (!check_call(d, i, fault))
             return false;
-    int calls = 0;
-    for (int i = 0; i < RUN_PHASES; i++)
-        calls += d->phase[i].count;
-    if (calls != d->calls)
-        return description_fault(fault, "calls outside the phases", d->model);
-    return check_training(d, fault) && check_finish(d, fault) && check_slices(d, fault) &&
-           check_results(d, fault);
+    return check_phases(d, fault) && check_training(d, fault) && check_finish(d, fault) &&
+           check_slices(d, fault) && check_results(d, fault);
 }
 
 bool netc_check(const char *descriptor, char *why, size_t size)

@@ -240,13 +240,8 @@ static void read_sources(DescriptorReader *reader, Description *d, SourceArgumen
 static void read_axes(DescriptorReader *reader, DescribedBuffer *b)
 {
     bool given = take_word(reader, "axes");
-    unsigned seen = 0;
-    for (int i = 0; i < b->rank; i++) {
+    for (int i = 0; i < b->rank; i++)
         b->axis[i] = given ? read_id(reader, b->rank) : i;
-        seen |= 1u << b->axis[i];
-    }
-    if (seen != (1u << b->rank) - 1)
-        broken(reader, "the axes are no permutation");
 }
 
 static void read_buffer(DescriptorReader *reader, Description *d, DescribedBuffer *b)
@@ -285,7 +280,7 @@ static void read_kernel(DescriptorReader *reader, DescribedKernel *k)
 
 static void read_phases(DescriptorReader *reader, Description *d, DescribedResult *result)
 {
-    for (int i = 0, next = 0; i < RUN_PHASES; i++) {
+    for (int i = 0; i < RUN_PHASES; i++) {
         DescribedPhase *p = &d->phase[i];
         read_word(reader, "phase");
         if (strcmp(read_string(reader), run_phase_name[i]) != 0)
@@ -293,11 +288,6 @@ static void read_phases(DescriptorReader *reader, Description *d, DescribedResul
         p->first = (int)read_integer(reader, 0, d->calls);
         p->count = (int)read_integer(reader, 0, d->calls - p->first);
         p->slice = take_word(reader, "slice") ? read_integer(reader, 1, INT32_MAX) : 0;
-        if (p->slice && i != RUN_PREDICT)
-            broken(reader, "only predictions are made in slices");
-        if (p->count && p->first != next)
-            broken(reader, "the phases' calls are not one after another");
-        next += p->count;
         read_line_end(reader);
         p->result = result;
         for (; take_word(reader, "result"); p->results++, result++) {
@@ -371,24 +361,15 @@ static void read_lines(DescriptorReader *reader, Description *d, SourceArgument 
 
 /* -- loops ----------------------------------------------------------------------------------------- */
 
-/* Loops lie within phases, side by side; their calls learn how often they are made. */
-static bool spread_loops(const Description *d, Fault *fault)
+/* Loops lie side by side; their calls learn how often they are made. */
+static void spread_loops(const Description *d)
 {
-    for (int p = 0; p < RUN_PHASES; p++) {
-        int end = d->phase[p].first + d->phase[p].count;
-        for (int c = d->phase[p].first; c < end; c++) {
-            const DescribedCall *first = &d->call[c];
-            if (first->loop_calls > end - c)
-                return description_fault(fault, "a loop beyond the end of its phase", first->name);
-            for (int i = 1; i < first->loop_calls; i++) {
-                if (d->call[c + i].loop_calls)
-                    return description_fault(fault, "a loop in a loop", d->call[c + i].name);
-                d->call[c + i].steps = first->steps;
-            }
-            c += first->loop_calls ? first->loop_calls - 1 : 0;
-        }
+    for (int c = 0, end = 0; c < d->calls; c++) {
+        if (d->call[c].loop_calls)
+            end = c + d->call[c].loop_calls;
+        else if (c < end)
+            d->call[c].steps = d->call[c - 1].steps;
     }
-    return true;
 }
 
 /* -- memory: counted by the first words of the lines
@@ -449,5 +430,6 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     d->buffers = (int)n.buffer, d->kernels = (int)n.kernel, d->calls = (int)n.call;
 
     read_lines(&reader, d, argument, result);
-    return intact(&reader) && spread_loops(d, fault);
+    spread_loops(d);
+    return intact(&reader);
 }

@@ -40,19 +40,10 @@
 #ifndef NETC_DESCRIPTOR_H
 #define NETC_DESCRIPTOR_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "system.h"
 
 /* Does the items [begin, end) of one call. argument[0] is the batch, then the call's own. */
 typedef void NetcKernel(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
-
-/* gcc's -fwhole-program keeps what is marked so. */
-#if defined __GNUC__ && !defined __clang__
-#define NETC_ENTRY __attribute__((externally_visible))
-#else
-#define NETC_ENTRY
-#endif
 
 /* The whole program, train to bench, by the command line. Returns the exit status. */
 NETC_ENTRY int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv);

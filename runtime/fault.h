@@ -21,7 +21,8 @@ typedef struct Fault {
 } Fault;
 
 /* Sets the fault unless there is one already, for the first is the cause. Returns false. */
-bool fault_set(Fault *fault, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+NETC_ENTRY bool fault_set(Fault *fault, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* "DOING PATH: what errno says", status 1. Returns false. */
 bool fault_errno(Fault *fault, const char *doing, const char *path);

@@ -12,19 +12,19 @@ typedef struct InputFile {
 } InputFile;
 
 /* A regular file to read. False after a fault that names the path; `path` is kept, not copied. */
-bool input_open(InputFile *file, const char *path, Fault *fault);
-void input_close(InputFile *file);
+NETC_ENTRY bool input_open(InputFile *file, const char *path, Fault *fault);
+NETC_ENTRY void input_close(InputFile *file);
 
 /* Exactly `bytes` at `offset`; a shorter file is a fault that names path and offset. */
-bool input_read(const InputFile *file, void *to, int64_t bytes, int64_t offset, Fault *fault);
+NETC_ENTRY bool input_read(const InputFile *file, void *to, int64_t bytes, int64_t offset, Fault *fault);
 
 /* The whole file in memory of malloc, at most `most` bytes; NULL after a fault. */
 unsigned char *input_load(const InputFile *file, int64_t most, Fault *fault);
 
-bool path_is_folder(const char *path);
+NETC_ENTRY bool path_is_folder(const char *path);
 
 /* Joins folder and name; false where the result does not fit. */
-bool path_join(char *path, size_t size, const char *folder, const char *name);
+NETC_ENTRY bool path_join(char *path, size_t size, const char *folder, const char *name);
 
 typedef struct OutputFolder {
     int handle; /* -1: closed */

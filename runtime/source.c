@@ -188,7 +188,7 @@ bool dataset_open(DataSet *set, const Description *description, const DescribedS
     const SourceRow *row = NULL;
     *set = (DataSet){0};
     for (int i = 0; i < SOURCE_ROWS; i++)
-        if (strcmp(source_row[i].name, source->source) == 0)
+        if (source_row[i].open && strcmp(source_row[i].name, source->source) == 0)
             row = &source_row[i];
     if (!row)
         return fault_set(fault, STATUS_MISSING, "this program's runtime has no data source '%s'",

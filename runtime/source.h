@@ -40,9 +40,10 @@ typedef struct SourceRow {
     bool (*open)(DataSet *set, const SourceRequest *request, Fault *fault);
 } SourceRow;
 
+/* The compiler asks for source_NAME by its name. */
 bool source_mnist(DataSet *set, const SourceRequest *request, Fault *fault);
-bool source_bytes(DataSet *set, const SourceRequest *request, Fault *fault);
-bool source_cifar10(DataSet *set, const SourceRequest *request, Fault *fault);
+NETC_PART bool source_bytes(DataSet *set, const SourceRequest *request, Fault *fault);
+NETC_PART bool source_cifar10(DataSet *set, const SourceRequest *request, Fault *fault);
 
 /* Opens the source of a description and compares it with the program's fields. `folder`, unless NULL,
    replaces the path in the description; `test` asks for the test split even of the training source. Close the
@@ -57,7 +58,7 @@ void dataset_load(const DataSet *set, const Machine *machine, const SampleOrder 
                   int64_t batch);
 
 /* For sources: memory that lives as long as the set, NULL after a fault; and a copied string. */
-void *dataset_allocate(DataSet *set, int64_t bytes, const char *file, Fault *fault);
-const char *dataset_string(DataSet *set, const char *string, Fault *fault);
+NETC_ENTRY void *dataset_allocate(DataSet *set, int64_t bytes, const char *file, Fault *fault);
+NETC_ENTRY const char *dataset_string(DataSet *set, const char *string, Fault *fault);
 
 #endif

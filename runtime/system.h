@@ -12,6 +12,20 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and kernels are little-endian");
 
+/* gcc's -fwhole-program keeps what is marked so. */
+#if defined __GNUC__ && !defined __clang__
+#define NETC_ENTRY __attribute__((externally_visible))
+#else
+#define NETC_ENTRY
+#endif
+
+/* What is linked only with programs that ask for it, if the library keeps it apart. */
+#ifdef NETC_PARTS
+#define NETC_PART __attribute__((weak))
+#else
+#define NETC_PART
+#endif
+
 /* The optional libraries; a build may set them, else the headers' presence decides. */
 #ifndef NETC_HAVE_ZLIB
 #if __has_include(<zlib.h>)
