@@ -44,17 +44,18 @@ static void pack(Text *descriptor)
     *descriptor = packed;
 }
 
-/* The runtime's data sources; the library keeps some apart. */
-static void ask_for_sources(LlvmModule *module, const Program *program)
+/* The runtime's data sources, and what makes slices side by side; the library keeps some apart. */
+static void ask_for_parts(LlvmModule *module, const Program *program)
 {
     const Training *training = program->model->training;
-    int count = training ? training->source.count : 0;
-    if (!count)
-        return;
-    const char **symbol = arena_alloc(program->arena, (size_t)count * sizeof *symbol);
-    for (int i = 0; i < count; i++)
-        symbol[i] = arena_printf(program->arena, "source_%s", training->source.at[i].source);
-    llvm_module_ask_for(module, symbol, count);
+    int sources = training ? training->source.count : 0, count = 0;
+    const char **symbol = arena_alloc(program->arena, ((size_t)sources + 1) * sizeof *symbol);
+    for (int i = 0; i < sources; i++)
+        symbol[count++] = arena_printf(program->arena, "source_%s", training->source.at[i].source);
+    if (program->slice)
+        symbol[count++] = "slices_start";
+    if (count)
+        llvm_module_ask_for(module, symbol, count);
 }
 
 static int make(const Program *program, const BackendOptions *options, Maker *maker, Text *bytes)
@@ -70,7 +71,7 @@ static int make(const Program *program, const BackendOptions *options, Maker *ma
         pack(&descriptor);
     llvm_module_add_main(module, text_string(&descriptor), descriptor.length);
     text_free(&descriptor);
-    ask_for_sources(module, program);
+    ask_for_parts(module, program);
     bool made = llvm_module_optimize(module) && maker(module, bytes);
     llvm_module_free(module);
     return made ? STATUS_OK : STATUS_INTERNAL;

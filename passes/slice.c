@@ -124,7 +124,7 @@ static bool samples_are_apart(const Compilation *c)
 /* ---- how many at a time ------------------------------------------------------------------------------------ */
 
 enum {
-    MOST_SAMPLES = 16,
+    MOST_SAMPLES = 256,
     CALL_BYTES = 8192, /* starting a kernel takes as long as fetching so many */
     FLOPS_A_BYTE = 10, /* done while a byte is fetched from memory */
     ROWS = 14,         /* of a tile of a product; fewer take as long */
@@ -133,15 +133,23 @@ enum {
     SHARED_CACHE = 32  /* which is so many times the near one */
 };
 
-/* A buffer's bytes that grow with the batch, for one sample; and those that do not. */
-static void count_bytes(const Compilation *c, const Compute *compute, double *activations, double *weights)
+/* Of one sample: what calls leave each other, and what comes from outside or goes there; and what does not grow with the batch. */
+typedef struct Bytes {
+    double between, outside, weights;
+} Bytes;
+
+static Bytes count_bytes(const Compilation *c, const Compute *compute)
 {
-    *activations = *weights = 0;
+    Bytes all = {0, 0, 0};
     for (int i = 0; i < compute->buffer.count; i++) {
-        const Type *type = &c->program->buffer.at[compute->buffer.at[i].id].type;
-        double bytes = (double)type_bytes(type, 1);
-        *(growing_axis(type) == NO_AXIS ? weights : activations) += bytes;
+        const Buffer *buffer = &c->program->buffer.at[compute->buffer.at[i].id];
+        double bytes = (double)type_bytes(&buffer->type, 1);
+        if (growing_axis(&buffer->type) == NO_AXIS)
+            all.weights += bytes;
+        else
+            *(buffer->kind == BUFFER_TRANSIENT ? &all.between : &all.outside) += bytes;
     }
+    return all;
 }
 
 /* Rows that a product has for a sample, if they grow with the batch; else enough. */
@@ -170,12 +178,13 @@ static double share_of(const Compilation *c, double bytes)
 /* For one sample, in bytes from memory. */
 static double cost_of(const Compilation *c, const Compute *compute, int samples, double all_weights)
 {
-    double activations, weights, rows = rows_of(compute) * samples;
-    count_bytes(c, compute, &activations, &weights);
+    double rows = rows_of(compute) * samples;
+    Bytes all = count_bytes(c, compute);
     double flops = compute->flops / (double)c->model->batch;
     double wasted = rows < ROWS ? ROWS / rows - 1 : 0;
-    return activations / share_of(c, activations * samples + weights) +
-           (CALL_BYTES + weights / share_of(c, all_weights)) / samples + flops / FLOPS_A_BYTE * wasted;
+    double near = share_of(c, (all.between + all.outside) * samples + all.weights);
+    return all.between / near + all.outside +
+           (CALL_BYTES + all.weights / share_of(c, all_weights)) / samples + flops / FLOPS_A_BYTE * wasted;
 }
 
 bool pass_slice(Compilation *c)
@@ -183,11 +192,9 @@ bool pass_slice(Compilation *c)
     const ProgramPhase *p = &c->program->phase[PHASE_PREDICT];
     if (!p->count || !samples_are_apart(c))
         return true;
-    double all_weights = 0, least = 0, activations, weights;
-    for (int i = p->first; i < p->first + p->count; i++) {
-        count_bytes(c, c->compute.at[i], &activations, &weights);
-        all_weights += weights;
-    }
+    double all_weights = 0, least = 0;
+    for (int i = p->first; i < p->first + p->count; i++)
+        all_weights += count_bytes(c, c->compute.at[i]).weights;
     for (int samples = 2 * MOST_SAMPLES; samples >= 1; samples /= 2) {
         double cost = 0;
         for (int i = p->first; i < p->first + p->count; i++)

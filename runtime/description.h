@@ -136,7 +136,7 @@ const char *description_needs(const char *text, size_t *length);
 /* The following take a valid description and a batch ≥ 1; they are false where the value exceeds int64_t. */
 bool extent_at(Extent extent, int64_t batch, int64_t *value);
 bool buffer_elements(const DescribedBuffer *buffer, int64_t batch, int64_t *elements);
-bool buffer_bytes(const DescribedBuffer *buffer, int64_t batch, int64_t *bytes);
+NETC_ENTRY bool buffer_bytes(const DescribedBuffer *buffer, int64_t batch, int64_t *bytes);
 bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items);
 
 /* How much of a call's work there is at a batch, as a share of that at the description's: the work grows with

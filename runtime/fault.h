@@ -27,6 +27,6 @@ NETC_ENTRY bool fault_set(Fault *fault, int status, const char *format, ...)
 /* "DOING PATH: what errno says", status 1. Returns false. */
 bool fault_errno(Fault *fault, const char *doing, const char *path);
 
-bool fault_memory(Fault *fault, int64_t bytes, const char *what);
+NETC_ENTRY bool fault_memory(Fault *fault, int64_t bytes, const char *what);
 
 #endif

@@ -4,6 +4,7 @@
 #include "checked.h"
 #include "machine.h"
 #include "plan.h"
+#include "slices.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -48,13 +49,19 @@ static void choose_buffers(Machine *machine)
     }
 }
 
-static PlanBuffer plan_buffer(const Machine *machine, const DescribedBuffer *b)
+bool machine_slices(const Machine *machine, int buffer)
+{
+    const DescribedBuffer *b = &machine->description->buffer[buffer];
+    return b->role == ROLE_TRANSIENT && b->first >= machine->description->phase[RUN_PREDICT].first;
+}
+
+static PlanBuffer plan_buffer(const Machine *machine, int buffer)
 {
     const Description *d = machine->description;
+    const DescribedBuffer *b = &d->buffer[buffer];
     PlanBuffer p = {b->name, 0, b->first, b->last, PLAN_UNPLACED};
-    bool sliced = b->role == ROLE_TRANSIENT && b->first >= d->phase[RUN_PREDICT].first;
-    if (!buffer_bytes(b, sliced ? machine_slice(machine, RUN_PREDICT, machine->batch) : machine->batch,
-                      &p.bytes))
+    int64_t slice = machine_slice(machine, RUN_PREDICT, machine->batch);
+    if (!buffer_bytes(b, machine_slices(machine, buffer) ? slice : machine->batch, &p.bytes))
         p.bytes = INT64_MAX; /* the planner refuses it */
     if (b->role == ROLE_RESULT)
         p.last = end_of_phase(d, b->last);
@@ -73,7 +80,7 @@ static bool plan_anew(Machine *machine, Fault *fault)
         return fault_memory(fault, d->buffers * (int64_t)sizeof *plan.buffer, "the memory plan");
     for (int i = 0; i < d->buffers; i++)
         if (machine->offset[i] >= 0)
-            plan.buffer[plan.count++] = plan_buffer(machine, &d->buffer[i]);
+            plan.buffer[plan.count++] = plan_buffer(machine, i);
     bool done = plan_memory(&plan);
     for (int i = 0, next = 0; i < d->buffers && done; i++)
         if (machine->offset[i] >= 0)
@@ -141,7 +148,7 @@ static double work_of(const Machine *machine, int call)
     return (k->flops + k->bytes) * call_share(machine->description, call, machine->batch);
 }
 
-static bool build_calls(Machine *machine, Fault *fault)
+bool machine_build_calls(Machine *machine, Fault *fault)
 {
     const Description *d = machine->description;
     size_t buffers = 0, arguments = 0;
@@ -161,6 +168,8 @@ static bool build_calls(Machine *machine, Fault *fault)
     for (int i = 0; i < d->calls; i++) {
         const DescribedCall *c = &d->call[i];
         machine->call[i] = (MachineCall){buffer, argument, work_of(machine, i)};
+        for (int j = 0; j < c->arguments; j++)
+            argument[1 + j] = c->argument[j];
         buffer += c->buffers;
         argument += 1 + c->arguments;
     }
@@ -185,18 +194,6 @@ static void point_phase(Machine *machine, const DescribedPhase *p, int64_t first
             machine->call[i].buffer[j] = sample_of(machine, call[i].buffer[j], first);
 }
 
-static void point_calls(Machine *machine)
-{
-    const Description *d = machine->description;
-    for (int i = 0; i < RUN_PHASES; i++)
-        point_phase(machine, &d->phase[i], 0);
-    for (int i = 0; i < d->calls; i++) {
-        const DescribedCall *c = &d->call[i];
-        for (int j = 0; j < c->arguments; j++)
-            machine->call[i].argument[1 + j] = c->argument[j];
-    }
-}
-
 /* Sizes grow with the batch, so that what fits for the largest fits for all. */
 static bool check_items(const Machine *machine, Fault *fault)
 {
@@ -208,24 +205,37 @@ static bool check_items(const Machine *machine, Fault *fault)
     return true;
 }
 
+static bool start_slices(Machine *machine, int threads, Fault *fault)
+{
+    bool (*start)(Machine *, int, Fault *) =
+        slices_start; /* NULL: not linked, as the program did not ask for it */
+    if (machine_slice(machine, RUN_PREDICT, machine->batch) == machine->batch ||
+        !(machine->phases & PHASES_PREDICT))
+        return true;
+    return start ? start(machine, threads, fault)
+                 : fault_set(fault, STATUS_MISSING, "this program's runtime makes no slices");
+}
+
 bool machine_start(Machine *machine, const Description *description, const NetcEngine *engine,
                    unsigned phases, int64_t batch, int threads, Fault *fault)
 {
     *machine = (Machine){.description = description, .engine = engine, .phases = phases, .batch = batch};
-    bool started = build_calls(machine, fault) && check_items(machine, fault);
+    bool started = machine_build_calls(machine, fault) && check_items(machine, fault);
     if (started)
         choose_buffers(machine);
-    started = started && place_buffers(machine, fault) && reserve_arena(machine, fault) &&
-              (machine->pool = pool_start(threads, fault));
-    if (started)
-        point_calls(machine);
-    else
+    started = started && place_buffers(machine, fault) && start_slices(machine, threads, fault) &&
+              reserve_arena(machine, fault) && (machine->pool = pool_start(threads, fault));
+    for (int i = 0; i < RUN_PHASES && started; i++)
+        point_phase(machine, &description->phase[i], 0);
+    if (!started)
         machine_stop(machine);
     return started;
 }
 
 void machine_stop(Machine *machine)
 {
+    if (machine->slices)
+        slices_stop(machine->slices);
     pool_stop(machine->pool);
     if (machine->arena)
         munmap(machine->arena, (size_t)machine->mapped_bytes);
@@ -258,7 +268,7 @@ void machine_run_call(Machine *machine, int call, int64_t batch)
     int64_t items = 0;
     c->argument[0] = batch;
     kernel_items(&machine->description->kernel[kernel], batch, &items);
-    if (c->work >= MACHINE_SERIAL_WORK)
+    if (machine->pool && c->work >= MACHINE_SERIAL_WORK)
         pool_run(machine->pool, do_call_items, &job, items);
     else if (items > 0)
         do_call_items(&job, 0, items);
@@ -294,19 +304,19 @@ static void run_calls(Machine *machine, const DescribedPhase *p, int64_t batch)
     }
 }
 
-void machine_run(Machine *machine, RunPhase phase, int64_t batch)
+void machine_run_samples(Machine *machine, RunPhase phase, int64_t first, int64_t count)
 {
     const DescribedPhase *p = &machine->description->phase[phase];
-    int64_t slice = machine_slice(machine, phase, batch);
-    if (slice == batch) {
-        run_calls(machine, p, batch);
-        return;
-    }
-    for (int64_t first = 0; first < batch; first += slice) {
-        point_phase(machine, p, first);
-        run_calls(machine, p, batch - first < slice ? batch - first : slice);
-    }
-    point_phase(machine, p, 0);
+    point_phase(machine, p, first);
+    run_calls(machine, p, count);
+}
+
+void machine_run(Machine *machine, RunPhase phase, int64_t batch)
+{
+    if (machine->slices && phase == RUN_PREDICT)
+        slices_run(machine->slices, batch);
+    else
+        run_calls(machine, &machine->description->phase[phase], batch);
 }
 
 void machine_set_scalar(Machine *machine, const char *name, int index, double value)

@@ -13,17 +13,22 @@ typedef struct MachineCall {
     double work;       /* FLOPs + bytes, at the machine's batch */
 } MachineCall;
 
+typedef struct Slices Slices;
+
 typedef struct Machine {
     const Description *description;
     const NetcEngine *engine;
-    Pool *pool;
+    Pool *pool; /* NULL: a lane, which has one thread */
     unsigned phases;
     int64_t batch;       /* the largest that it can run */
     int64_t arena_bytes; /* what the buffers need */
     int64_t *offset;     /* of each buffer; -1: the phases that it runs do not need it */
     MachineCall *call;
-    unsigned char *arena;
+    unsigned char *arena,
+        *sliced;          /* what is sliced is in the arena, too, but a lane's in memory of its own, */
+    int64_t sliced_begin; /* which begins with this offset */
     int64_t mapped_bytes;
+    Slices *slices; /* NULL: it makes none */
     void *memory;
 } Machine;
 
@@ -42,14 +47,23 @@ void machine_stop(Machine *machine);
 
 void *machine_buffer(const Machine *machine, int buffer); /* NULL: not needed by its phases */
 
+/* Whether a buffer holds a slice only: no call before the prediction's writes it. */
+NETC_ENTRY bool machine_slices(const Machine *machine, int buffer);
+
 /* Samples that a phase is run for at a time. */
-int64_t machine_slice(const Machine *machine, RunPhase phase, int64_t batch);
+NETC_ENTRY int64_t machine_slice(const Machine *machine, RunPhase phase, int64_t batch);
 
 /* Runs all calls of a phase. 1 ≤ batch ≤ machine->batch, except for `finish`, where it is any number of
  * samples. */
 void machine_run(Machine *machine, RunPhase phase, int64_t batch);
 /* One call, for at most a slice. */
 void machine_run_call(Machine *machine, int call, int64_t batch);
+
+/* Samples from `first` on, at most a slice. */
+NETC_ENTRY void machine_run_samples(Machine *machine, RunPhase phase, int64_t first, int64_t count);
+
+/* For lanes: makes tables of offsets, pointers and arguments, which machine->memory holds. */
+NETC_ENTRY bool machine_build_calls(Machine *machine, Fault *fault);
 
 /* A scalar by name (or, for options, "option.NAME"); nothing happens if the program has none of that name.
    Element `index` of it, for a scalar that is a list. */

@@ -23,6 +23,6 @@ int pool_threads(const Pool *pool);
 
 /* Runs `work` on items 0 … items-1, and returns when all are done. Allocates nothing. By one caller at a
  * time. */
-void pool_run(Pool *pool, PoolWork *work, void *context, int64_t items);
+NETC_ENTRY void pool_run(Pool *pool, PoolWork *work, void *context, int64_t items);
 
 #endif

@@ -21,7 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and kernels are
 
 /* What is linked only with programs that ask for it, if the library keeps it apart. */
 #ifdef NETC_PARTS
-#define NETC_PART __attribute__((weak))
+#define NETC_PART __attribute__((weak, visibility("hidden")))
 #else
 #define NETC_PART
 #endif
