@@ -133,6 +133,9 @@ enum {
     SHARED_CACHE = 32  /* which is so many times the near one */
 };
 
+/* Of costs that differ by less the one of fewer samples is taken, for more threads find a slice. */
+#define MUCH_ALIKE 1.04
+
 /* Of one sample: what calls leave each other, and what comes from outside or goes there; and what does not grow with the batch. */
 typedef struct Bytes {
     double between, outside, weights;
@@ -199,9 +202,10 @@ bool pass_slice(Compilation *c)
         double cost = 0;
         for (int i = p->first; i < p->first + p->count; i++)
             cost += cost_of(c, c->compute.at[i], samples, all_weights);
-        if (least && cost >= least)
+        bool alike = c->program->slice && samples >= ROWS && cost < MUCH_ALIKE * least;
+        if (least && cost >= least && !alike)
             continue;
-        least = cost;
+        least = !least || cost < least ? cost : least;
         c->program->slice = samples > MOST_SAMPLES ? 0 : samples;
     }
     return true;
