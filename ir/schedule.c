@@ -280,7 +280,7 @@ static const char *rows_fault(const Compute *c, const Schedule *s)
 static const char *strip_fault(const Compute *c, const Schedule *s)
 {
     const Reduction *r = c->reduce ? c->reduce->reduction : NULL;
-    if (s->strip < 0 || (s->strip && !s->inner) || (s->stage && !s->strip))
+    if (s->strip < 0 || (s->strip && !s->inner) || (s->stage && !s->strip) || (s->stage_rows && !s->stage))
         return fault("schedule of '%s' has strips of %lld terms for %d loops", c->name, (long long)s->strip,
                      s->inner);
     if (!s->stage)

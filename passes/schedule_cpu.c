@@ -316,7 +316,8 @@ enum {
         512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
     FEWEST_TERMS = 128,
     FEWEST_ROWS = 128, /* that pay for a copy */
-    PAGE_BYTES = 4096
+    PAGE_BYTES = 4096,
+    FAR_RESULTS = 1024 /* bytes; rows of results further apart are prefetched */
 };
 
 /* Bytes from one term's vector to the next one's. */
@@ -384,6 +385,14 @@ static int64_t all_terms(const Compilation *p, const Compute *c, const Product *
     return terms;
 }
 
+/* Strips as even as may be, of at most `fitting` terms, and of eights if there are several. */
+static int64_t strip_of(int64_t terms, int64_t fitting)
+{
+    int64_t strips = (terms + fitting - 1) / fitting;
+    return strips == 1 ? terms : ((terms + strips - 1) / strips + 7) / 8 * 8;
+}
+
+/* Bytes. */
 static int64_t step_of(const Compute *c, Expr *operand, int axis)
 {
     Step step = {axis, 0};
@@ -435,9 +444,8 @@ static double cut_both(const Compilation *p, const Compute *c, const Product *m,
     int64_t fitting = (MOST_BLOCK - rows / height * STAGE_GAP) / rows;
     if (fitting < 1)
         return 0;
-    int64_t strips = (m->terms + fitting - 1) / fitting;
-    if (strips > 1)
-        s->strip = ((m->terms + strips - 1) / strips + 7) / 8 * 8;
+    if (m->terms > fitting)
+        s->strip = strip_of(m->terms, fitting);
     move_last(s, s->vector);
     move_last(s, m->row);
     s->inner = 2;
@@ -469,7 +477,7 @@ static bool results_are_far(const Compute *c, int row)
         int64_t stride;
         const ComputeStore *s = &c->store.at[i];
         bool known = expr_stride(s->at, row, &stride);
-        if (!known || stride * dtype_info[s->value->dtype].bytes >= PAGE_BYTES / 4)
+        if (!known || stride * dtype_info[s->value->dtype].bytes >= FAR_RESULTS)
             return true;
     }
     return false;
@@ -525,10 +533,10 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool predi
         *s = now;
         return true;
     }
-    int64_t most = most_tiles(p, c, s, &m), strips = (m.terms + fitting - 1) / fitting;
+    int64_t most = most_tiles(p, c, s, &m);
     if (most < FEW_TILES)
         return false;
-    now.strip = strips == 1 ? m.terms : ((m.terms + strips - 1) / strips + 7) / 8 * 8;
+    now.strip = strip_of(m.terms, fitting);
     now.chunk_axis = m.row;
     now.chunk = chunk_of(p, c, s, &m, most);
     if (now.stage)

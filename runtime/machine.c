@@ -186,8 +186,9 @@ static void *sample_of(const Machine *machine, int buffer, int64_t first)
     return lists && first && buffer_bytes(b, 1, &bytes) ? base + first * bytes : base;
 }
 
-static void point_phase(Machine *machine, const DescribedPhase *p, int64_t first)
+void machine_point(Machine *machine, RunPhase phase, int64_t first)
 {
+    const DescribedPhase *p = &machine->description->phase[phase];
     const DescribedCall *call = machine->description->call;
     for (int i = p->first; i < p->first + p->count; i++)
         for (int j = 0; j < call[i].buffers; j++)
@@ -226,7 +227,7 @@ bool machine_start(Machine *machine, const Description *description, const NetcE
     started = started && place_buffers(machine, fault) && start_slices(machine, threads, fault) &&
               reserve_arena(machine, fault) && (machine->pool = pool_start(threads, fault));
     for (int i = 0; i < RUN_PHASES && started; i++)
-        point_phase(machine, &description->phase[i], 0);
+        machine_point(machine, (RunPhase)i, 0);
     if (!started)
         machine_stop(machine);
     return started;
@@ -306,9 +307,8 @@ static void run_calls(Machine *machine, const DescribedPhase *p, int64_t batch)
 
 void machine_run_samples(Machine *machine, RunPhase phase, int64_t first, int64_t count)
 {
-    const DescribedPhase *p = &machine->description->phase[phase];
-    point_phase(machine, p, first);
-    run_calls(machine, p, count);
+    machine_point(machine, phase, first);
+    run_calls(machine, &machine->description->phase[phase], count);
 }
 
 void machine_run(Machine *machine, RunPhase phase, int64_t batch)

@@ -24,9 +24,7 @@ typedef struct Machine {
     int64_t arena_bytes; /* what the buffers need */
     int64_t *offset;     /* of each buffer; -1: the phases that it runs do not need it */
     MachineCall *call;
-    unsigned char *arena,
-        *sliced;          /* what is sliced is in the arena, too, but a lane's in memory of its own, */
-    int64_t sliced_begin; /* which begins with this offset */
+    unsigned char *arena;
     int64_t mapped_bytes;
     Slices *slices; /* NULL: it makes none */
     void *memory;
@@ -59,7 +57,9 @@ void machine_run(Machine *machine, RunPhase phase, int64_t batch);
 /* One call, for at most a slice. */
 void machine_run_call(Machine *machine, int call, int64_t batch);
 
-/* Samples from `first` on, at most a slice. */
+/* The calls of a phase find their buffers from sample `first` on; at the start from 0. */
+NETC_ENTRY void machine_point(Machine *machine, RunPhase phase, int64_t first);
+/* Samples from `first` on, at most a slice; calls stay pointed there. */
 NETC_ENTRY void machine_run_samples(Machine *machine, RunPhase phase, int64_t first, int64_t count);
 
 /* For lanes: makes tables of offsets, pointers and arguments, which machine->memory holds. */

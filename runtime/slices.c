@@ -5,7 +5,6 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     SLICES_MOST_BYTES = 256 << 20, /* more than in the arena, for all threads */
@@ -117,6 +116,7 @@ static void run_in_turns(Machine *machine, int64_t batch, int64_t slice)
 {
     for (int64_t first = 0; first < batch; first += slice)
         machine_run_samples(machine, RUN_PREDICT, first, batch - first < slice ? batch - first : slice);
+    machine_point(machine, RUN_PREDICT, 0);
 }
 
 void slices_run(Slices *s, int64_t batch)

@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(an_old_cpu_is_told)
 {
-    Run run = run_program(TOY_DESCRIPTOR("antigravity", ""), toy_kernel, "info");
+    Run run = run_program(TOY_DESCRIPTOR("fma,antigravity", ""), toy_kernel, "info");
     ck_assert_int_eq(run.status, 4);
     ck_assert_msg(strstr(run.error, "compiled for a CPU with antigravity, which this CPU lacks") != NULL,
                   "%s", run.error);

@@ -84,6 +84,16 @@ static void wrong_load(SampleKernel *s)
     s->when->value = expr_load(s->pool, DTYPE_BOOL, 0, integer(s, 0), NULL, NULL);
 }
 static void unknown_target(SampleKernel *s) { s->store->index = 3; }
+static void unknown_prefetch(SampleKernel *s)
+{
+    s->store->kind = STMT_PREFETCH;
+    s->store->index = 3;
+}
+static void wide_prefetch(SampleKernel *s)
+{
+    s->store->kind = STMT_PREFETCH;
+    s->store->at = expr_splat(s->pool, integer(s, 0), 8);
+}
 static void unmarked_write(SampleKernel *s) { s->store->index = 0; }
 static void wrong_store(SampleKernel *s) { store(s, expr_cast(s->pool, element(s), DTYPE_F64)); }
 static void narrow_store(SampleKernel *s) { s->store->value = element(s); }
@@ -270,6 +280,8 @@ static const Plant plants[] = {
     {"kernel matmul_1: store x2: x2 is read, but not marked so", unmarked_read},
     {"kernel matmul_1: if: 'x0[0]' is bool, not f32", wrong_load},
     {"kernel matmul_1: store x3: x3 is no buffer of the kernel", unknown_target},
+    {"kernel matmul_1: prefetch x3: x3 is no buffer of the kernel", unknown_prefetch},
+    {"kernel matmul_1: prefetch x2: 'splat8(0)' is i64x8, not i64", wide_prefetch},
     {"kernel matmul_1: store x0: x0 is written, but not marked so", unmarked_write},
     {"kernel matmul_1: store x2: 'f64(x0[i0])' is f64, not f32", wrong_store},
     {"kernel matmul_1: store x2: 'ramp8(i0*8, 1)' is i64x8, not i64", narrow_store},
