@@ -66,6 +66,7 @@ static bool run_passes(Driver *driver, Model *model, bool reference, FILE *dump_
         .time = options->time_passes,
         .reference = reference,
         .winograd = options->winograd,
+        .chains = options->chains,
         .tune = driver->tune,
         .kernels = driver->kernels,
     };

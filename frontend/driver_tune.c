@@ -310,7 +310,8 @@ static void choose_subjects(Tuner *t)
     for (int k = 0; k < t->kernels.at.count; k++)
         all += typical(t->subject[k].usual);
     for (int k = 0; k < t->kernels.at.count; k++)
-        t->subject[k].tried = typical(t->subject[k].usual) > least_share * all;
+        t->subject[k].tried =
+            !t->kernels.at.at[k].chained && typical(t->subject[k].usual) > least_share * all;
 }
 
 /* The best beside the usual ones once more, in turns: who won a race of many may only have been lucky. */

@@ -93,10 +93,10 @@ static bool parse_color(const Parser *parser, const char *value)
     return found >= 0;
 }
 
-static bool parse_winograd(const Parser *parser, const char *value)
+static bool parse_use(const Parser *parser, const char *of, const char *value, UseWhen *use)
 {
-    int found = parse_when(parser, "value of --winograd", value);
-    parser->options->winograd = (WinogradUse)found;
+    int found = parse_when(parser, of, value);
+    *use = (UseWhen)found;
     return found >= 0;
 }
 
@@ -207,7 +207,9 @@ static bool apply_option(Parser *parser, OptionKind kind, const char *value)
     case OPTION_BACKEND:
         return parse_engine(parser, value);
     case OPTION_WINOGRAD:
-        return parse_winograd(parser, value);
+        return parse_use(parser, "value of --winograd", value, &parser->options->winograd);
+    case OPTION_CHAINS:
+        return parse_use(parser, "value of --chains", value, &parser->options->chains);
     case OPTION_COLOR:
         return parse_color(parser, value);
     case OPTION_VERBOSE:

@@ -66,7 +66,7 @@ typedef struct Options {
     int batch, seconds;        /* of `tune`; 0: not given */
     unsigned phases;           /* of `tune`: a set of bits by MeasurePhase */
     const char *cc;            /* NULL: the target's */
-    WinogradUse winograd;
+    UseWhen winograd, chains;
     const char *dump, *print_after, *stop_after; /* NULL: not given */
     bool print_after_all, verify, time_passes;
     const Engine *engine; /* of `run` */

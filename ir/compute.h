@@ -36,6 +36,8 @@ typedef struct Compute {
     int phase;
     int loop;            /* of the phase's graph: computed once a step; 0: none */
     double flops, bytes; /* at the nominal batch */
+    int chain; /* with its neighbours of the same number it becomes one kernel (passes/chain.c); 0: alone */
+    int rows;  /* then so many leading axes number the chain's rows */
     int form; /* those of one form share all but names, buffers' ids and arguments' values; 0: none does (passes/form.h) */
 } Compute;
 

@@ -40,6 +40,7 @@ typedef struct Local { /* a small array of the item's own */
 typedef struct KernelBuffer {
     DType dtype;
     bool read, written;
+    bool made; /* every element that is read was written before, by the same item */
 } KernelBuffer;
 
 /* items = outer · ceil(size / divisor), at the call's batch. */

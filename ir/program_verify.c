@@ -190,7 +190,7 @@ static const char *order_fault(const Program *program, int phase, int place, boo
     for (int i = 0; i < kernel->buffer.count; i++) {
         const Buffer *b = &program->buffer.at[call->buffer[i]];
         bool kept = b->kind == BUFFER_VARIABLE || (b->kind == BUFFER_PREPARED && phase == PHASE_PREDICT);
-        if (kernel->buffer.at[i].read && !kept && !written[call->buffer[i]])
+        if (kernel->buffer.at[i].read && !kernel->buffer.at[i].made && !kept && !written[call->buffer[i]])
             return arena_printf(program->arena, "call %d of %s reads '%s' before it is written", place,
                                 kernel->name, b->name);
         if (kernel->buffer.at[i].written && b->variable && !phase_sets(phase, b->variable->kind))

@@ -18,6 +18,8 @@ void schedule_print(Text *text, const Compute *c, const Schedule *s)
         text_printf(text, " i%d/%lld", s->chunk_axis, (long long)(s->chunk * s->tile[s->chunk_axis]));
     for (int i = 0; i < s->outputs; i++) {
         int a = s->order[i];
+        if (s->grain && i == s->items)
+            text_printf(text, " grain:%lld", (long long)s->grain);
         text_add(text, i == s->items ? " |" : "");
         if (s->inner && i == s->outputs - s->inner)
             text_printf(text, " block:%d", s->blocked);
@@ -29,6 +31,8 @@ void schedule_print(Text *text, const Compute *c, const Schedule *s)
         if (s->tile[a] > 1)
             text_printf(text, "/%lld", (long long)s->tile[a]);
     }
+    if (s->grain && s->items == s->outputs)
+        text_printf(text, " grain:%lld", (long long)s->grain);
     if (c && c->reduce)
         text_add(text, " reduce");
     text_add(text, " tile");
@@ -92,6 +96,9 @@ static bool read_loops(Words *w, Schedule *s, int64_t cut[MAX_OUTPUT_AXES])
     for (;;) {
         if (!bar && !block && words_accept_mark(w, '|')) {
             bar = true;
+        } else if (!bar && !block && !s->grain && words_accept(w, "grain")) {
+            if (!words_expect_mark(w, ':') || !words_read_integer(w, 2, LARGEST_TILE, &s->grain))
+                return false;
         } else if (!block && words_accept(w, "block")) {
             block = true;
             if (!read_block(w, s))
@@ -183,6 +190,14 @@ static const char *fault(const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     return text;
+}
+
+static const char *grain_fault(const Compute *c, const Schedule *s)
+{
+    if (s->grain && (s->grain < 2 || !s->items || s->chunk))
+        return fault("schedule of '%s': items of %lld tiles along %d loops", c->name, (long long)s->grain,
+                     s->items);
+    return NULL;
 }
 
 static const char *chunk_fault(const Compute *c, const Schedule *s)
@@ -370,6 +385,7 @@ const char *schedule_fault(const Compute *c, const Schedule *s)
         seen |= 1u << a;
     }
     const char *found = tiles_fault(c, s);
+    found = found ? found : grain_fault(c, s);
     found = found ? found : chunk_fault(c, s);
     found = found ? found : strip_fault(c, s);
     return found ? found : blocks_fault(c, s);

@@ -18,6 +18,7 @@ typedef struct Reverse {
     int loop, back; /* the forward loop's number, and this one's */
     int64_t length;
     Node **mirror;       /* by forward id: the same value in the backward loop */
+    const int *readers;  /* by forward id */
     LIST(bool) in_back;  /* by id, of the nodes asked for so far: it is in the backward loop */
     LIST(Outside) given; /* to be summed over the steps once the loop is complete */
 } Reverse;
@@ -25,6 +26,22 @@ typedef struct Reverse {
 static Node *add(Reverse *r, Node node) { return graph_add(r->graph, node); }
 
 /* ---- values of the forward steps ------------------------------------------------------------------------ */
+
+static bool is_reducing(const Node *n)
+{
+    OpClass class = op_info[n->op].class;
+    return class == OP_CLASS_REDUCE || class == OP_CLASS_CONTRACT;
+}
+
+/* Contractions and reductions are kept; but a sum that one of them is only made for is kept in its place. */
+static bool is_kept(const Reverse *r, const Node *n)
+{
+    bool sum = n->op == OP_ADD || n->op == OP_SUB;
+    for (int i = 0; sum && i < 2; i++)
+        if (r->b->loop[n->in[i]->id] == r->loop && r->readers[n->in[i]->id] == 1 && is_kept(r, n->in[i]))
+            return true;
+    return is_reducing(n);
+}
 
 static Node *mirror(Reverse *r, Node *n)
 {
@@ -43,8 +60,7 @@ static Node *mirror(Reverse *r, Node *n)
             copy.in[i] = mirror(r, n->in[i]);
     }
     Node *made = add(r, copy);
-    OpClass class = op_info[n->op].class;
-    if (class == OP_CLASS_REDUCE || class == OP_CLASS_CONTRACT) {
+    if (is_kept(r, n)) {
         Again again = {n, made, r->loop, r->back, r->length};
         list_add(r->graph->arena, &r->b->again, again);
     }
@@ -195,9 +211,19 @@ static void leave(Reverse *r, Node **state)
     }
 }
 
+static const int *count_readers(const Graph *graph, int count)
+{
+    int *readers = arena_alloc(graph->arena, ((size_t)count + 1) * sizeof *readers);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < op_info[graph->node.at[i]->op].inputs; k++)
+            readers[graph->node.at[i]->in[k]->id]++;
+    return readers;
+}
+
 void backward_loop(Graph *graph, Backward *b, int loop)
 {
     Reverse r = {.graph = graph, .b = b, .loop = loop, .back = graph->loops + 1};
+    r.readers = count_readers(graph, b->count);
     r.mirror = arena_alloc(graph->arena, (size_t)b->count * sizeof *r.mirror);
     Node **state = arena_alloc(graph->arena, (size_t)b->count * sizeof *state);
     bool reached = false;

@@ -5,6 +5,7 @@
    constant sizes; along the batch, single rows. */
 #include "build.h"
 #include "ops.h"
+#include "tune.h"
 
 #include <assert.h>
 #include <string.h>
@@ -384,6 +385,18 @@ static Expr *bind_temp(Builder *b, Stmt **list, Expr *value)
     return expr_temp(b->pool, value->dtype, 1, temp);
 }
 
+/* Of the last of the items' loops an item makes `grain` tiles: which they are, given its part. */
+static Expr *tile_of_part(Builder *b, int axis, Expr *part)
+{
+    Expr *count = tile_count(b, axis), *grain = build_int(b, b->schedule->grain);
+    Expr *first = expr_mul(b->pool, part, grain), *whole = expr_mod(b->pool, count, grain);
+    int64_t rest;
+    b->grain_axis = build_axis(b, size_of(b->schedule->grain));
+    b->grain_count =
+        expr_is_int(whole, &rest) && !rest ? grain : build_min(b, expr_sub(b->pool, count, first), grain);
+    return expr_add(b->pool, first, expr_axis(b->pool, b->grain_axis));
+}
+
 /* The leading loops are one: item → their indices, the last one fastest. */
 static Stmt *decode_items(Builder *b)
 {
@@ -398,18 +411,19 @@ static Stmt *decode_items(Builder *b)
     Stmt *lets = NULL;
     for (int i = s->items - 1; i >= 0; i--) {
         int axis = s->order[i];
-        Expr *count = tile_count(b, axis);
-        int64_t constant;
-        if (i == 0 && !s->chunk) {
-            b->outer[axis] = bind_temp(b, &lets, item);
+        int64_t grain = s->grain && i == s->items - 1 ? s->grain : 1, constant;
+        Expr *count = expr_add(b->pool, tile_count(b, axis), build_int(b, grain - 1));
+        count = expr_div(b->pool, count, build_int(b, grain));
+        bool first = i == 0 && !s->chunk, known = expr_is_int(count, &constant);
+        Expr *part = bind_temp(b, &lets, first ? item : expr_mod(b->pool, item, count));
+        b->outer[axis] = grain > 1 ? tile_of_part(b, axis, part) : part;
+        if (first) {
             k->items.size = b->compute->axis.at[axis].extent;
-            k->items.divisor = s->tile[axis];
+            k->items.divisor = s->tile[axis] * grain;
             break;
         }
-        bool known = expr_is_int(count, &constant);
         assert(known);
         (void)known;
-        b->outer[axis] = bind_temp(b, &lets, expr_mod(b->pool, item, count));
         item = expr_div(b->pool, item, count);
         k->items.outer *= constant;
     }
@@ -490,6 +504,13 @@ static Stmt *all_tiles(Builder *b)
     return b->compute->reduce ? build_reduction(b) : build_tiles(b, store_tile, NULL);
 }
 
+static Stmt *around_grain(Builder *b, Stmt *work)
+{
+    return b->schedule->grain ? build_for(b, LOOP_SERIAL, b->grain_axis, b->grain_count, work) : work;
+}
+
+static Stmt *all_of_grain(Builder *b) { return around_grain(b, all_tiles(b)); }
+
 Expr *build_tile_number(Builder *b)
 {
     const Schedule *s = b->schedule;
@@ -523,7 +544,7 @@ int64_t build_tile_count(const Builder *b)
     return count;
 }
 
-static const char *identifier(Compilation *c, const char *name, int number)
+const char *build_name(Compilation *c, const char *name, int number)
 {
     char *text = arena_printf(c->arena, "k%d_%.40s", number, name);
     for (char *at = text; *at; at++)
@@ -532,12 +553,12 @@ static const char *identifier(Compilation *c, const char *name, int number)
     return text;
 }
 
-static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedule *schedule, int number)
+Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedule *schedule, int number)
 {
     Kernel *kernel = arena_alloc(c->arena, sizeof *kernel);
     Builder b = {
         .arena = c->arena, .pool = compute->pool, .compute = compute, .schedule = schedule, .kernel = kernel};
-    kernel->name = identifier(c, compute->name, number);
+    kernel->name = build_name(c, compute->name, number);
     kernel->pool = compute->pool;
     kernel->axes = compute->axis.count;
     kernel->arguments = compute->argument.count + 1;
@@ -547,7 +568,7 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     for (int i = 0; i < compute->buffer.count; i++)
         list_add(c->arena, &kernel->buffer,
                  ((KernelBuffer){compute->buffer.at[i].dtype, compute->buffer.at[i].read,
-                                 compute->buffer.at[i].written}));
+                                 compute->buffer.at[i].written, false}));
     Text text = {0};
     schedule_print(&text, compute, schedule);
     kernel->comment = arena_printf(c->arena, "%s:%.*s%s", compute->name, (int)text.length - 4,
@@ -561,56 +582,109 @@ static Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedu
     for (int a = compute->outputs; a < compute->axis.count; a++)
         b.with[a] = expr_axis(b.pool, a);
     kernel->body = decode_items(&b);
-    build_append(&kernel->body,
-                 build_outer(&b, schedule->items, schedule->outputs - schedule->inner, all_tiles));
+    bool inside = compute->reduce != NULL; /* where the tiles of a column share what they read */
+    Stmt *work = build_outer(&b, schedule->items, schedule->outputs - schedule->inner,
+                             inside ? all_of_grain : all_tiles);
+    build_append(&kernel->body, inside ? work : around_grain(&b, work));
     return kernel;
 }
 
-/* The call's arguments; that of the loop's step is set at run time. */
-static void take_arguments(Compilation *c, const Compute *compute, Call *call)
+void build_arguments(Compilation *c, const int64_t *argument, int count, Call *call)
 {
-    size_t bytes = (size_t)compute->argument.count * sizeof *call->argument;
-    call->argument = arena_copy(c->arena, compute->argument.at, bytes);
-    for (int i = 0; i < compute->argument.count; i++)
-        if (call->argument[i] == ARGUMENT_STEP) {
+    call->argument = arena_copy(c->arena, argument, (size_t)count * sizeof *argument);
+    for (int i = 0; i < count; i++)
+        if (argument[i] == ARGUMENT_STEP) {
             call->argument[i] = 0;
             call->step = i + 1;
         }
 }
 
-/* Computes of one loop lie side by side. */
-static void find_loops(Compilation *c)
+/* Computes of one loop lie side by side. `call`: by compute. */
+static void find_loops(Compilation *c, const int *call)
 {
     for (int i = 0; i < c->compute.count; i++) {
         const Compute *compute = c->compute.at[i], *before = i ? c->compute.at[i - 1] : NULL;
         if (!compute->loop)
             continue;
         if (before && before->loop == compute->loop && before->phase == compute->phase) {
-            c->program->loop.at[c->program->loop.count - 1].count++;
+            ProgramLoop *loop = &c->program->loop.at[c->program->loop.count - 1];
+            loop->count = call[i] - loop->first + 1;
             continue;
         }
-        ProgramLoop loop = {i, 1, c->steps[compute->phase][compute->loop]};
+        ProgramLoop loop = {call[i], 1, c->steps[compute->phase][compute->loop]};
         list_add(c->arena, &c->program->loop, loop);
     }
 }
 
+/* Phases count calls from now on. */
+static void count_calls(Compilation *c, const int *call)
+{
+    for (int p = 0; p < PHASE_COUNT; p++) {
+        ProgramPhase *phase = &c->program->phase[p];
+        int end = phase->first + phase->count;
+        phase->first = phase->first < c->compute.count ? call[phase->first] : c->program->call.count;
+        phase->count = (end < c->compute.count ? call[end] : c->program->call.count) - phase->first;
+    }
+}
+
+static void add_kernel(Compilation *c, Kernel *kernel, int compute)
+{
+    const Compute *first = c->compute.at[compute];
+    list_add(c->arena, &c->program->kernel, kernel);
+    if (!c->kernels)
+        return;
+    TuneKernel tune = {.compute = first, .schedule = c->schedule.at[compute], .chained = first->chain};
+    tune.key = first->chain ? 0 : tune_key(c->arena, c->target, first);
+    list_add(c->arena, &c->kernels->at, tune);
+}
+
+/* A compute alone; `kernel`: of those that were built, by the first of equal ones, + 1. */
+static void call_alone(Compilation *c, int i, int *kernel, Call *call)
+{
+    const Compute *compute = c->compute.at[i];
+    int same = c->same[i];
+    if (!kernel[same]) {
+        Kernel *made = build_kernel(c, compute, &c->schedule.at[i], c->program->kernel.count);
+        add_kernel(c, made, i);
+        kernel[same] = c->program->kernel.count;
+    }
+    call->kernel = kernel[same] - 1;
+    call->name = compute->name;
+    call->buffer = arena_alloc(c->arena, ((size_t)compute->buffer.count + 1) * sizeof *call->buffer);
+    for (int k = 0; k < compute->buffer.count; k++)
+        call->buffer[k] = compute->buffer.at[k].id;
+    build_arguments(c, compute->argument.at, compute->argument.count, call);
+}
+
+static int end_of_chain(const Compilation *c, int i)
+{
+    int chain = c->compute.at[i]->chain, end = i + 1;
+    while (chain && end < c->compute.count && c->compute.at[end]->chain == chain)
+        end++;
+    return end;
+}
+
 bool pass_build(Compilation *c)
 {
-    find_loops(c);
-    int *kernel = arena_alloc(c->arena, ((size_t)c->compute.count + 1) * sizeof *kernel);
-    for (int i = 0; i < c->compute.count; i++) {
-        const Compute *compute = c->compute.at[i];
-        kernel[i] = c->program->kernel.count;
-        if (c->same[i] == i)
-            list_add(c->arena, &c->program->kernel, build_kernel(c, compute, &c->schedule.at[i], kernel[i]));
-        else
-            kernel[i] = kernel[c->same[i]];
-        Call call = {.kernel = kernel[i], .name = compute->name};
-        call.buffer = arena_alloc(c->arena, ((size_t)compute->buffer.count + 1) * sizeof *call.buffer);
-        for (int k = 0; k < compute->buffer.count; k++)
-            call.buffer[k] = compute->buffer.at[k].id;
-        take_arguments(c, compute, &call);
+    size_t computes = (size_t)c->compute.count + 1;
+    int *kernel = arena_alloc(c->arena, computes * sizeof *kernel),
+        *place = arena_alloc(c->arena, computes * sizeof *place);
+    ChainKernels chains = {NULL, 0, 0};
+    for (int i = 0, end; i < c->compute.count; i = end) {
+        Call call = {.kernel = 0};
+        end = end_of_chain(c, i);
+        for (int k = i; k < end; k++)
+            place[k] = c->program->call.count;
+        if (end == i + 1) {
+            call_alone(c, i, kernel, &call);
+        } else {
+            Kernel *made = build_chain(c, i, end, &chains, &call);
+            if (made)
+                add_kernel(c, made, i);
+        }
         list_add(c->arena, &c->program->call, call);
     }
+    find_loops(c, place);
+    count_calls(c, place);
     return true;
 }

@@ -40,6 +40,8 @@ struct Builder {
     Expr *outer[MAX_OUTPUT_AXES]; /* by output axis: which tile */
     Expr *chunk;                  /* of the loop that is cut: which chunk of tiles, */
     Expr *chunk_tile;             /* and which tile of that */
+    int grain_axis;               /* the loop over an item's tiles along the last of the items' loops, */
+    Expr *grain_count;            /* and its extent */
     Expr *column;                 /* of the leaf that is built: its place within the piece, rows left out */
     Expr **with;                  /* by the compute's axis: what stands for it in the loops being built */
     TileBody *body;               /* what build_tiles makes of each tile */
@@ -78,6 +80,23 @@ Stmt *build_copied_tiles(Builder *b, int shared, TileBody *copy, TileBody *body,
 Expr *build_tile_number(Builder *b);
 int64_t build_tile_elements(const Builder *b);
 int64_t build_tile_count(const Builder *b);
+
+Kernel *build_kernel(Compilation *c, const Compute *compute, const Schedule *schedule, int number);
+const char *build_name(Compilation *c, const char *name, int number);
+
+/* The call's arguments; that of the loop's step is set at run time. */
+void build_arguments(Compilation *c, const int64_t *argument, int count, Call *call);
+
+/* Chains that are kernels already, by what they do. */
+typedef struct ChainKernel {
+    const char *key;
+    int kernel; /* in program->kernel */
+} ChainKernel;
+typedef LIST(ChainKernel) ChainKernels;
+
+/* Fills the call of the chain that the computes [first, end) are; returns the kernel, the next of the program, or NULL if it
+   was built before. */
+Kernel *build_chain(Compilation *c, int first, int end, ChainKernels *built, Call *call);
 
 /* Accumulators cleared, reduced loops by the Compute's tree, stores: for all tiles of the inner outer loops. */
 Stmt *build_reduction(Builder *b);

@@ -182,8 +182,7 @@ static Visit address_visitor(Expr *e, void *context)
     return expr_visit(cut->compute->pool, e->arg[0], quotient_visitor, cut) ? VISIT_PAST : VISIT_STOP;
 }
 
-/* The axis becomes two: which run of `inner`, and where in it. */
-static void cut_axis(Compute *c, int axis, int64_t inner)
+void compute_cut_axis(Compute *c, int axis, int64_t inner)
 {
     Arena *arena = exprs_arena(c->pool);
     int count = c->axis.count;
@@ -223,8 +222,107 @@ static void cut_axes(Compute *c)
             found = !expr_visit(c->pool, c->store.at[i].value, address_visitor, &cut);
         if (!found)
             return;
-        cut_axis(c, cut.axis, cut.inner);
+        compute_cut_axis(c, cut.axis, cut.inner);
     }
+}
+
+/* ---- bounds along an axis ----------------------------------------------------------------------------------- */
+
+/* Parts of a joined tensor: runs of an axis, all of a multiple of so many elements, which a comparison tells apart. */
+typedef struct Bounds {
+    const Compute *compute;
+    int64_t run[MAX_OUTPUT_AXES]; /* 0: there is none */
+} Bounds;
+
+enum { SHORTEST_RUN = 16, MOST_RUNS = 8 };
+
+/* axis < *bound, or axis ≥ *bound, is all that the comparison says. */
+static bool bound_of(const Compute *c, const Expr *e, int *axis, int64_t *bound)
+{
+    int64_t value, stride;
+    if (e->kind != EXPR_APPLY || e->op != SCALAR_LT || e->dtype != DTYPE_BOOL)
+        return false;
+    bool below = expr_is_int(e->arg[1], &value);
+    if (!below && !expr_is_int(e->arg[0], &value))
+        return false;
+    Expr *index = e->arg[below ? 0 : 1], *base;
+    for (*axis = 0; *axis < c->outputs; ++*axis) {
+        if (!expr_uses_axis(index, *axis) || !expr_stride(index, *axis, &stride) || stride != 1)
+            continue;
+        int64_t offset;
+        base = expr_sub(c->pool, index, expr_axis(c->pool, *axis));
+        if (!expr_is_int(base, &offset))
+            return false;
+        *bound = value - offset + !below;
+        return true;
+    }
+    return false;
+}
+
+static int64_t divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static Visit bound_visitor(Expr *e, void *context)
+{
+    Bounds *b = context;
+    int axis;
+    int64_t bound;
+    if (bound_of(b->compute, e, &axis, &bound)) {
+        Size extent = b->compute->axis.at[axis].extent;
+        if (!extent.power && bound > 0 && bound < extent.count)
+            b->run[axis] = divisor(b->run[axis] ? b->run[axis] : extent.count, bound);
+    }
+    return VISIT_DEEPER;
+}
+
+/* What the shorter axis decides. */
+static Expr *decide_leaf(Exprs *pool, Expr *e, void *context)
+{
+    (void)context;
+    bool compares = e->kind == EXPR_APPLY && e->op == SCALAR_LT && e->arg[0]->dtype == DTYPE_I64;
+    return compares ? expr_less(pool, e->arg[0], e->arg[1]) : e;
+}
+
+/* Such an axis becomes as short as a run, with a store for each: in which the comparisons are decided. */
+static void store_runs(Compute *c, int axis, int64_t run)
+{
+    Arena *arena = exprs_arena(c->pool);
+    int64_t runs = c->axis.at[axis].extent.count / run;
+    Expr **with = arena_alloc(arena, ((size_t)axis + 1) * sizeof *with);
+    LIST(ComputeStore) now = {0};
+    c->axis.at[axis].extent = size_of(run);
+    expr_set_extent(c->pool, axis, c->axis.at[axis].extent);
+    for (int i = 0; i < c->store.count; i++)
+        for (int64_t k = 0; k < runs; k++) {
+            ComputeStore s = c->store.at[i];
+            with[axis] = expr_add(c->pool, expr_axis(c->pool, axis), expr_int(c->pool, DTYPE_I64, k * run));
+            s.at = expr_substitute(c->pool, s.at, with, axis + 1);
+            s.value = expr_substitute(c->pool, s.value, with, axis + 1);
+            s.value = expr_rewrite(c->pool, s.value, decide_leaf, NULL);
+            list_add(arena, &now, s);
+        }
+    memcpy(&c->store, &now, sizeof c->store);
+}
+
+static void cut_at_bounds(Compute *c)
+{
+    Bounds b = {.compute = c};
+    if (c->reduce || c->axis.count != c->outputs)
+        return;
+    for (int i = 0; i < c->store.count; i++)
+        expr_visit(c->pool, c->store.at[i].value, bound_visitor, &b);
+    for (int a = 0; a < c->outputs; a++)
+        if (b.run[a] >= SHORTEST_RUN && c->axis.at[a].extent.count / b.run[a] <= MOST_RUNS) {
+            store_runs(c, a, b.run[a]);
+            return;
+        }
 }
 
 static void adopt(Compute *c, const Compute *first)
@@ -241,6 +339,7 @@ bool pass_collapse(Compilation *c)
     for (int i = 0; i < c->compute.count; i++)
         if (first[i] == i) {
             cut_axes(c->compute.at[i]);
+            cut_at_bounds(c->compute.at[i]);
             while (merge_outputs(c->compute.at[i]) || merge_reduced(c->compute.at[i]))
                 ;
         } else

@@ -31,11 +31,7 @@ typedef struct ReaderMemos ReaderMemos; /* reader.c */
 typedef struct Forms Forms;             /* form.c */
 typedef struct Visits Visits;           /* region.c */
 
-typedef enum {
-    WINOGRAD_AUTO,
-    WINOGRAD_ALWAYS,
-    WINOGRAD_NEVER
-} WinogradUse; /* ALWAYS: where it is possible */
+typedef enum { USE_AUTO, USE_ALWAYS, USE_NEVER } UseWhen; /* ALWAYS: where it is possible */
 
 typedef struct Compilation {
     Arena *arena;
@@ -54,9 +50,9 @@ typedef struct Compilation {
     Program *program;
     bool reference; /* f64 throughout, library functions unexpanded */
     bool verify;    /* what an equal key gives is made anew, too, and compared: see form.h */
-    WinogradUse winograd;
+    UseWhen winograd, chains;
     const struct TuneSection *tune; /* schedules for the target that were measured; or NULL */
-    struct TuneKernels *kernels;    /* filled by pass schedule; or NULL */
+    struct TuneKernels *kernels;    /* filled by pass build; or NULL */
 } Compilation;
 
 typedef enum { LEVEL_GRAPH, LEVEL_COMPUTE, LEVEL_PROGRAM } Level;
@@ -79,7 +75,7 @@ typedef struct PipelineOptions {
     bool verify; /* every IR after every pass */
     bool time;   /* a table of times on dump_to */
     bool reference;
-    WinogradUse winograd;
+    UseWhen winograd, chains;
     int64_t batch;                  /* plan for this batch; 0: the model's */
     const struct TuneSection *tune; /* see tune.h: measured schedules, or NULL */
     struct TuneKernels *kernels;    /* to be told of every kernel's Compute and Schedule, or NULL */
@@ -91,6 +87,9 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
 
 /* share.c: what makes a kernel, as text: the Compute without names and buffers. */
 const char *compute_key(Arena *arena, const Compute *compute);
+
+/* collapse.c: an output axis becomes two: which run of `inner` elements, and where in it. */
+void compute_cut_axis(Compute *c, int axis, int64_t inner);
 
 #define PASS(letter, name, level, function, help) bool function(Compilation *c);
 #include "passes.def"

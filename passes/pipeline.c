@@ -86,6 +86,7 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
     c.reference = options->reference;
     c.verify = options->verify;
     c.winograd = options->winograd;
+    c.chains = options->chains;
     c.tune = options->tune;
     c.kernels = options->kernels;
     *program = NULL;

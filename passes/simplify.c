@@ -61,13 +61,21 @@ static Node *simplify_div(Rewrite *r, Node n)
     return add(r, n);
 }
 
+static Node *simplify_add(Rewrite *r, Node n)
+{
+    if (is_number(n.in[0], 0))
+        return n.in[1];
+    if (is_number(n.in[1], 0))
+        return n.in[0];
+    Node *joined = simplify_sum_of_pads(r->graph, &n);
+    return joined ? joined : add(r, n);
+}
+
 static Node *simplify_map(Rewrite *r, Node n)
 {
     switch (n.op) {
     case OP_ADD:
-        if (is_number(n.in[0], 0))
-            return n.in[1];
-        return is_number(n.in[1], 0) ? n.in[0] : add(r, n);
+        return simplify_add(r, n);
     case OP_SUB:
         return is_number(n.in[1], 0) ? n.in[0] : add(r, n);
     case OP_MUL:

@@ -10,7 +10,7 @@
 
 enum { MIXED = -2, NO_AXIS = -1 };
 
-/* The axis that counts samples, each with as many rows as at batch 1; MIXED if that is not clear. */
+/* The axis that counts samples; MIXED if that is not clear. */
 static int growing_axis(const Type *type)
 {
     int found = NO_AXIS;
@@ -20,16 +20,25 @@ static int growing_axis(const Type *type)
     return found;
 }
 
-static bool same_size_before(const Type *a, int i, const Type *b, int j)
+/* Elements before axis d, in the order of the axes. */
+static int64_t elements_before(const Type *type, int d)
 {
-    Size left = size_of(1), right = size_of(1);
-    for (int d = 0; d < i; d++)
-        if (!size_multiply(left, a->dim[d], &left))
-            return false;
-    for (int d = 0; d < j; d++)
-        if (!size_multiply(right, b->dim[d], &right))
-            return false;
-    return size_equal(left, right);
+    int64_t elements = 1;
+    for (int i = 0; i < d; i++)
+        elements *= type->dim[i].count;
+    return elements;
+}
+
+/* How often the samples follow each other along their axis, as the steps of a sequence that begins with all first ones. By
+   node id; from that of operand `in`. */
+static int64_t rounds_of(const Node *n, const Node *in, const int64_t *rounds)
+{
+    int x = growing_axis(&in->type), y = growing_axis(&n->type);
+    if (n->op != OP_RESHAPE || x < 0 || y < 0)
+        return rounds[in->id];
+    int64_t before = elements_before(&in->type, x) * rounds[in->id], now = elements_before(&n->type, y);
+    bool whole = now && before % now == 0 && n->type.dim[y].count % (before / now) == 0;
+    return whole ? before / now : 0;
 }
 
 /* Whether the samples of operand `k`, along its axis x, become those of the node, along y. */
@@ -38,7 +47,7 @@ static bool keeps_samples(const Node *n, int k, int x, int y)
     const Type *in = &n->in[k]->type;
     switch (n->op) {
     case OP_RESHAPE:
-        return y >= 0 && same_size_before(in, x, &n->type, y);
+        return y >= 0;
     case OP_BROADCAST:
         return y == x + n->type.rank - in->rank;
     case OP_TRANSPOSE:
@@ -83,15 +92,23 @@ static bool keeps_samples(const Node *n, int k, int x, int y)
     }
 }
 
-static bool sees_one_sample(const Node *n)
+/* Sets the node's rounds. */
+static bool sees_one_sample(const Node *n, int64_t *rounds)
 {
     int y = growing_axis(&n->type);
+    int64_t *own = &rounds[n->id];
     bool sees = y != MIXED && n->op != OP_RANDOM && (n->op != OP_IOTA || n->attr[0].at[0] != y) &&
                 !(n->op == OP_SIZE && n->attr[1].at[0] > 0);
     for (int k = 0; k < op_info[n->op].inputs && sees; k++) {
         int x = growing_axis(&n->in[k]->type);
         sees = x != MIXED && (x == NO_AXIS || keeps_samples(n, k, x, y));
+        if (x < 0 || !sees)
+            continue;
+        int64_t of_operand = rounds_of(n, n->in[k], rounds);
+        sees = of_operand > 0 && (!*own || *own == of_operand);
+        *own = of_operand;
     }
+    *own = *own ? *own : 1;
     return sees;
 }
 
@@ -106,16 +123,19 @@ static bool samples_are_apart(const Compilation *c)
 {
     const Graph *g = c->model->phase[PHASE_PREDICT];
     const NodePlace *place = c->place[PHASE_PREDICT];
+    int64_t *rounds = arena_alloc(c->arena, ((size_t)g->node.count + 1) * sizeof *rounds);
     for (int i = 0; i < g->node.count; i++) {
         const Node *n = g->node.at[i];
         if (!place[i].live)
             continue;
+        rounds[i] = n->op == OP_VARIABLE;
         if (n->op == OP_VARIABLE ? !lists_samples(c, c->buffer_of_variable[n->variable->id], &n->type)
-                                 : !sees_one_sample(n))
+                                 : !sees_one_sample(n, rounds))
             return false;
     }
     for (int i = 0; i < g->result.count; i++)
-        if (!lists_samples(c, c->program->phase[PHASE_PREDICT].result.at[i].buffer,
+        if (rounds[g->result.at[i].node->id] != 1 ||
+            !lists_samples(c, c->program->phase[PHASE_PREDICT].result.at[i].buffer,
                            &g->result.at[i].node->type))
             return false;
     return true;

@@ -156,7 +156,7 @@ static const TuneEntry *entry_of(const TuneSection *section, uint64_t key)
 
 bool tune_apply(Compilation *c)
 {
-    if (!c->tune && !c->kernels)
+    if (!c->tune)
         return true;
     for (int i = 0; i < c->compute.count; i++) {
         if (c->same[i] != i) {
@@ -172,8 +172,6 @@ bool tune_apply(Compilation *c)
         }
         if (entry)
             c->schedule.at[i] = entry->schedule;
-        if (c->kernels)
-            list_add(c->arena, &c->kernels->at, ((TuneKernel){key, c->compute.at[i], c->schedule.at[i]}));
     }
     return true;
 }

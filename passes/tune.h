@@ -37,13 +37,14 @@ typedef struct TuneKernel {
     uint64_t key;
     const Compute *compute;
     Schedule schedule;
+    bool chained; /* it is a chain that begins with the compute, and is as it is */
 } TuneKernel;
 
 typedef struct TuneKernels {
     LIST(TuneKernel) at;
 } TuneKernels;
 
-/* The last step of pass `schedule`: entries of c->tune replace what it chose; c->kernels is filled. */
+/* Entries of c->tune replace what pass `schedule` chose. */
 bool tune_apply(Compilation *c);
 
 /* What may be faster: schedules that differ from `base` in one respect, the most likely first, at most `most`. */

@@ -75,7 +75,7 @@ static bool choose_tile(const Compilation *c, const Shape *s, Winograd *best)
         *best = matrices;
     }
     bool thin = s->outputs < FEWEST_CHANNELS || s->channels < FEWEST_CHANNELS;
-    return least && (c->winograd == WINOGRAD_ALWAYS || (!thin && least * WORTH_WHILE < direct_cost(s)));
+    return least && (c->winograd == USE_ALWAYS || (!thin && least * WORTH_WHILE < direct_cost(s)));
 }
 
 /* [n, c, h, w] with a border, then with a group axis: the border's operand with that axis, the border in low and high. */
@@ -149,7 +149,7 @@ static Node *make(Rewrite *r, const Node *old, Node node)
 
 bool pass_winograd(Compilation *c)
 {
-    for (int p = 0; !c->reference && c->winograd != WINOGRAD_NEVER && p < PHASE_COUNT; p++)
+    for (int p = 0; !c->reference && c->winograd != USE_NEVER && p < PHASE_COUNT; p++)
         graph_replace(c->model, p, graph_rewrite(c->model->phase[p], false, make, c));
     return true;
 }

@@ -78,7 +78,7 @@ static int case_buffer(KernelCase *c, DType dtype, int64_t elements, bool writte
 {
     Kernel *k = c->kernel;
     c->elements[k->buffer.count] = elements;
-    list_add(exprs_arena(k->pool), &k->buffer, ((KernelBuffer){dtype, !written, written}));
+    list_add(exprs_arena(k->pool), &k->buffer, ((KernelBuffer){dtype, !written, written, false}));
     return k->buffer.count - 1;
 }
 

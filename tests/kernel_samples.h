@@ -37,9 +37,9 @@ static inline SampleKernel sample_kernel(Arena *arena)
                   .item_axis = 0,
                   .flops = 48,
                   .bytes = 140};
-    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, true, false}));
-    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, true, false}));
-    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, false, true}));
+    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, true, false, false}));
+    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, true, false, false}));
+    list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, false, true, false}));
     list_add(arena, &k->local, ((Local){DTYPE_F32, 8, 1, "sum"}));
     list_add(arena, &k->temp, DTYPE_F32);
     list_add(arena, &k->temp_lanes, 8);

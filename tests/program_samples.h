@@ -20,7 +20,7 @@ static inline Kernel *elementwise_kernel(Arena *arena, const char *name, Exprs *
                   .flops = 100,
                   .bytes = 800};
     for (int i = 0; i < buffers; i++)
-        list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, i > 0, i == 0}));
+        list_add(arena, &k->buffer, ((KernelBuffer){DTYPE_F32, i > 0, i == 0, false}));
     k->body =
         stmt_new(arena, (Stmt){.kind = STMT_STORE, .index = 0, .at = expr_axis(pool, 0), .value = value});
     return k;

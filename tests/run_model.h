@@ -39,6 +39,7 @@ static inline Run run_start(Model *model, const char *engine, const char *target
     Diagnostics diag = {.out = stderr};
     PipelineOptions options = {.target = target_find(target),
                                .verify = true,
+                               .chains = USE_ALWAYS,
                                .reference = reference,
                                .dump_to = stderr,
                                .dump = getenv("NETC_DUMP")};

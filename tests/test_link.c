@@ -48,7 +48,7 @@ static void make_object(void)
     Exprs *pool = exprs_new(arena);
     Kernel kernel = {.name = "main", .pool = pool, .arguments = 1, .item_axis = -1}, *kernels[] = {&kernel};
     Expr *at = expr_int(pool, DTYPE_I64, 0), *x = expr_load(pool, DTYPE_F32, 0, at, NULL, NULL);
-    list_add(arena, &kernel.buffer, ((KernelBuffer){DTYPE_F32, true, true}));
+    list_add(arena, &kernel.buffer, ((KernelBuffer){DTYPE_F32, true, true, false}));
     Stmt store = {.kind = STMT_STORE, .at = at, .value = expr_apply(pool, SCALAR_ADD, x, x, NULL)};
     kernel.body = &store;
     LlvmModule *module = llvm_module_new(

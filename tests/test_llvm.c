@@ -28,7 +28,7 @@ static void new_kernel(const char *name, int axes, int item_axis)
 
 static int buffer(DType dtype, bool written)
 {
-    list_add(arena, &kernel->buffer, ((KernelBuffer){dtype, true, written}));
+    list_add(arena, &kernel->buffer, ((KernelBuffer){dtype, true, written, false}));
     return kernel->buffer.count - 1;
 }
 

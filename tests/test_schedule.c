@@ -19,7 +19,7 @@ enum {
 };
 
 static struct {
-    long schedules, blocked, strips, staged, both, chunks, vectors, prefetches;
+    long schedules, blocked, strips, staged, both, chunks, grains, vectors, prefetches;
 } total;
 
 /* ---- random schedules ----------------------------------------------------------------------------------- */
@@ -66,6 +66,8 @@ static void draw_items(Random *random, const Compute *c, Schedule *s)
     int most = (int)random_integer(random, 0, s->outputs);
     while (s->items < most && (s->items == 0 || is_const(c, s->order[s->items])))
         s->items++;
+    if (s->items && random_integer(random, 0, 2) == 0)
+        s->grain = random_integer(random, 2, 5);
 }
 
 /* Loops inside the first reduced ones, or taking turns on strips of terms; of those that grow with the batch at most one, which
@@ -161,6 +163,7 @@ static Schedule draw_schedule(Random *random, const Compute *c, const Schedule *
     total.staged += s.stage;
     total.both += s.stage_rows;
     total.chunks += s.chunk > 0;
+    total.grains += s.grain > 0;
     total.vectors += s.vector >= 0;
     total.prefetches += s.prefetch;
     return s;
@@ -307,9 +310,9 @@ int main(void)
     if (srunner_fork_status(runner) == CK_NOFORK)
         printf("%ld schedules, %ld with vectors, %ld in blocks, %ld in strips, %ld of them staged, %ld with "
                "rows, "
-               "%ld in chunks, %ld prefetch\n",
+               "%ld in chunks, %ld in grains, %ld prefetch\n",
                total.schedules, total.vectors, total.blocked, total.strips, total.staged, total.both,
-               total.chunks, total.prefetches);
+               total.chunks, total.grains, total.prefetches);
     srunner_free(runner);
     return failed != 0;
 }

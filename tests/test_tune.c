@@ -69,7 +69,7 @@ static Program *compile(const TuneSection *section, TuneKernels *kernels)
     PipelineOptions options = {.target = target_find("native"),
                                .verify = true,
                                .dump_to = stderr,
-                               .winograd = WINOGRAD_ALWAYS,
+                               .winograd = USE_ALWAYS,
                                .tune = section,
                                .kernels = kernels};
     Program *program = NULL;
@@ -97,12 +97,13 @@ static TuneSection odd_section(Random *random, const TuneKernels *kernels)
 {
     TuneSection section = {.target = target_find("native")->name, .cpu = "a \"CPU\""};
     for (int k = 0; k < kernels->at.count; k++)
-        list_add(arena, &section.entry,
-                 ((TuneEntry){.key = kernels->at.at[k].key,
-                              .name = kernels->at.at[k].compute->name,
-                              .usual = 2e-6,
-                              .tuned = 1e-6,
-                              .schedule = wander(random, &kernels->at.at[k])}));
+        if (!kernels->at.at[k].chained)
+            list_add(arena, &section.entry,
+                     ((TuneEntry){.key = kernels->at.at[k].key,
+                                  .name = kernels->at.at[k].compute->name,
+                                  .usual = 2e-6,
+                                  .tuned = 1e-6,
+                                  .schedule = wander(random, &kernels->at.at[k])}));
     return section;
 }
 

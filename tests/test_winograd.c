@@ -43,7 +43,7 @@ static void add_convolution(Model *model, const Shape *s)
     list_add(g->arena, &g->result, ((Result){RESULT_OUTPUT, "dw", dw}));
 }
 
-static void rewrite(Model *model, WinogradUse use)
+static void rewrite(Model *model, UseWhen use)
 {
     Diagnostics diag = {.out = stderr};
     PipelineOptions options = {.target = target_find("x86-64-v3"),
@@ -58,7 +58,7 @@ static void rewrite(Model *model, WinogradUse use)
 static void build(Model *model, const void *shape)
 {
     add_convolution(model, shape);
-    rewrite(model, WINOGRAD_ALWAYS);
+    rewrite(model, USE_ALWAYS);
 }
 
 static int count_op(const Graph *graph, OpKind op)
@@ -95,15 +95,15 @@ static void fill(Values *v, uint64_t seed, bool integers)
 
 enum { RESULTS = 2 }; /* y and dw */
 
-static void evaluate(Arena *arena, const Shape *shape, WinogradUse use, const Values *v, int64_t batch,
+static void evaluate(Arena *arena, const Shape *shape, UseWhen use, const Values *v, int64_t batch,
                      const Tensor *result[RESULTS])
 {
     Model *model = model_new(arena, "case");
     add_convolution(model, shape);
     rewrite(model, use);
     const Graph *g = model->phase[PHASE_PREDICT];
-    ck_assert_int_eq(count_op(g, OP_CONV), use == WINOGRAD_NEVER);
-    ck_assert_int_eq(count_op(g, OP_CONV_WEIGHT_GRADIENT), use == WINOGRAD_NEVER);
+    ck_assert_int_eq(count_op(g, OP_CONV), use == USE_NEVER);
+    ck_assert_int_eq(count_op(g, OP_CONV_WEIGHT_GRADIENT), use == USE_NEVER);
     Evaluation e = evaluation_new(arena, model, batch, false);
     evaluation_set(&e, model->variable.at[0], v->x, NULL);
     evaluation_set(&e, model->variable.at[1], v->w, NULL);
@@ -136,8 +136,8 @@ static void check_shape(const Shape *shape, const Values *v, bool exact)
     for (int64_t batch = 1; batch <= 3; batch += 2) {
         Arena *arena = arena_new();
         const Tensor *direct[RESULTS], *want[RESULTS];
-        evaluate(arena, shape, WINOGRAD_NEVER, v, batch, direct);
-        evaluate(arena, shape, WINOGRAD_ALWAYS, v, batch, want);
+        evaluate(arena, shape, USE_NEVER, v, batch, direct);
+        evaluate(arena, shape, USE_ALWAYS, v, batch, want);
         ensemble_clear(&ensemble, batch);
         ensemble_set(&ensemble, "x", v->x);
         ensemble_set(&ensemble, "w", v->w);
@@ -190,7 +190,7 @@ START_TEST(shapes_decide)
         Arena *arena = arena_new();
         Model *model = model_new(arena, "case");
         add_convolution(model, &rows[i].shape);
-        rewrite(model, WINOGRAD_AUTO);
+        rewrite(model, USE_AUTO);
         int left = count_op(model->phase[PHASE_PREDICT], OP_CONV);
         ck_assert_msg(left == !rows[i].winograd, "row %d", (int)i);
         arena_free(arena);
