@@ -22,9 +22,9 @@ typedef struct ElementRow {
     bool is_float;
     int64_t least, most; /* of an integer */
 } ElementRow;
-extern const ElementRow element_row[ELEMENT_COUNT];
+NETC_ENTRY extern const ElementRow element_row[ELEMENT_COUNT];
 
-Element element_find(const char *name, size_t length); /* ELEMENT_COUNT if there is none */
+NETC_ENTRY Element element_find(const char *name, size_t length); /* ELEMENT_COUNT if there is none */
 
 /* One value; an i64 beyond 2^53 is rounded. */
 double element_read(const void *at, Element element);
