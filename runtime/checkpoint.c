@@ -96,7 +96,7 @@ static bool read_count(const Checkpoint *checkpoint, const char *key, int64_t le
 {
     const char *text = safetensors_text(&checkpoint->header, key);
     char *end = NULL;
-    *value = text && *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : -1;
+    *value = text && *text >= '0' && *text <= '9' ? (int64_t)strtoull(text, &end, 10) : -1;
     return (end && *end == '\0' && *value >= least && *value < INT64_MAX / 2) ||
            state_fault(checkpoint, key, fault);
 }

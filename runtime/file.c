@@ -14,10 +14,10 @@
 bool input_open(InputFile *file, const char *path, Fault *fault)
 {
     struct stat status;
-    *file = (InputFile){open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), 0, path};
+    *file = (InputFile){openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), 0, path};
     if (file->handle < 0)
         return fault_errno(fault, "cannot open", path);
-    if (fstat(file->handle, &status) != 0)
+    if (fstatat(file->handle, "", &status, AT_EMPTY_PATH) != 0)
         fault_errno(fault, "cannot open", path);
     else if (!S_ISREG(status.st_mode))
         fault_set(fault, STATUS_INPUT, "%s is not a regular file", path);
@@ -76,7 +76,7 @@ unsigned char *input_load(const InputFile *file, int64_t most, Fault *fault)
 bool path_is_folder(const char *path)
 {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return fstatat(AT_FDCWD, path, &status, 0) == 0 && S_ISDIR(status.st_mode);
 }
 
 bool path_join(char *path, size_t size, const char *folder, const char *name)
@@ -109,7 +109,7 @@ bool folder_open(OutputFolder *folder, const char *path, Fault *fault)
     *folder = (OutputFolder){-1, path};
     if (!make_folders(path, fault))
         return false;
-    folder->handle = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    folder->handle = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->handle < 0)
         return fault_errno(fault, "cannot open the folder", path);
     if (faccessat(folder->handle, ".", W_OK, 0) != 0) {
@@ -131,7 +131,8 @@ bool folder_holds(const char *folder, const char *name)
 {
     char path[4096];
     struct stat status;
-    return path_join(path, sizeof path, folder, name) && lstat(path, &status) == 0;
+    return path_join(path, sizeof path, folder, name) &&
+           fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool output_fault(OutputFile *file, int error, Fault *fault)

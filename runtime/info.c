@@ -69,7 +69,7 @@ static void print_described(const Description *d, const char *label, const char 
     }
     printf("%*s %s ", 10 - (int)strlen(label), "", name);
     buffer_print_type(stdout, &d->buffer[buffer]);
-    putchar('\n');
+    fputc('\n', stdout);
 }
 
 static void print_inputs(const Description *d, bool json)

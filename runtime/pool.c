@@ -216,8 +216,11 @@ int pool_online_cpus(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
 #if defined(__linux__)
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        online = CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        online = 0;
+        for (int i = 0; i < CPU_SETSIZE; i++)
+            online += CPU_ISSET(i, &set) != 0;
+    }
 #endif
     if (online < 1)
         return 1;

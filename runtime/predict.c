@@ -88,7 +88,7 @@ static void print_sample(const Predictor *predictor, const PredictOutput *output
     else
         for (int64_t i = 0; i < output->elements; i++)
             printf(" %.9g", output_value(values, b->element, i));
-    putchar('\n');
+    fputc('\n', stdout);
 }
 
 static bool collect_output(Predictor *predictor, PredictOutput *output, const TensorView *view, int64_t count)

@@ -6,6 +6,7 @@
 #include "source_idx.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,9 +171,9 @@ static const char *find_file(DataSet *set, const char *name, Fault *fault)
 {
     char path[4096], packed[80];
     snprintf(packed, sizeof packed, "%s.gz", name);
-    if (path_join(path, sizeof path, set->folder, name) && access(path, F_OK) == 0)
+    if (path_join(path, sizeof path, set->folder, name) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
         return dataset_string(set, path, fault);
-    if (path_join(path, sizeof path, set->folder, packed) && access(path, F_OK) == 0)
+    if (path_join(path, sizeof path, set->folder, packed) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
         return dataset_string(set, path, fault);
     fault_set(fault, STATUS_INPUT, "in the data folder %s there is neither %s nor %s", set->folder, name,
               packed);
