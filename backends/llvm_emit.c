@@ -49,7 +49,7 @@ static void ask_for_parts(LlvmModule *module, const Program *program, bool packe
     if (program->slice)
         symbol[count++] = "slices_start";
     if (!packed)
-        symbol[count++] = "description_parse";
+        symbol[count++] = "netc_main_text";
     if (count)
         llvm_module_ask_for(module, symbol, count);
 }

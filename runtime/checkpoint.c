@@ -4,6 +4,7 @@
 #include "checkpoint.h"
 #include "checksum.h"
 #include "tensor_view.h"
+#include "text_out.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -60,7 +61,7 @@ static bool verify_checksum(const Checkpoint *checkpoint, Fault *fault)
     free(block);
     if (stored && !read)
         return false;
-    snprintf(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
+    text_format(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
     if (!stored || strcmp(digits, stored->value) != 0)
         return fault_set(fault, STATUS_INPUT, "%s is damaged: its checksum does not match its bytes",
                          file->path);
@@ -117,7 +118,7 @@ uint64_t checkpoint_seed(const Checkpoint *checkpoint)
 
 static void option_key(char *key, size_t size, const Description *d, int option)
 {
-    snprintf(key, size, "netc.option.%s", d->option[option].name);
+    text_format(key, size, "netc.option.%s", d->option[option].name);
 }
 
 bool checkpoint_state(const Checkpoint *checkpoint, const Description *description, TrainingState *state,

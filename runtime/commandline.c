@@ -2,6 +2,7 @@
 
 #include "checked.h"
 #include "commandline.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,9 +26,10 @@ enum { COMMAND_ROWS = sizeof command_row / sizeof *command_row };
 
 typedef enum OptionTake { TAKE_NOTHING, TAKE_TEXT, TAKE_COUNT, TAKE_SEED, TAKE_INPUT } OptionTake;
 
+/* Texts that belong together lie one behind the other, for pointers need relocations. */
 typedef struct RuntimeOption {
-    const char *name, *argument, *help;
-    char letter; /* 0: none */
+    const char *name; /* behind it the argument, empty if there is none, and behind that the help */
+    char letter;      /* 0: none */
     unsigned char take /* an OptionTake */, commands;
     unsigned short place; /* in the CommandLine */
 } RuntimeOption;
@@ -42,35 +44,73 @@ enum {
 };
 
 static const RuntimeOption option_table[] = {
-    {"data", "FOLDER", "read the data from there", 0, TAKE_TEXT, ON_DATA, PLACE(data)},
-    {"out", "FOLDER", "write there (default: runs/ and the network's name)", 0, TAKE_TEXT, COMMAND_TRAIN,
-     PLACE(out)},
-    {"epochs", "N", "train for N epochs", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(epochs)},
-    {"steps", "N", "stop after N steps, counted from the very start", 0, TAKE_COUNT, COMMAND_TRAIN,
-     PLACE(steps)},
-    {"seed", "N", "fix all that is random", 0, TAKE_SEED, COMMAND_TRAIN, PLACE(seed)},
-    {"resume", NULL, "go on from last.safetensors, with its settings", 0, TAKE_NOTHING, COMMAND_TRAIN,
-     PLACE(resume)},
-    {"force", NULL, "begin anew even where a checkpoint is", 0, TAKE_NOTHING, COMMAND_TRAIN, PLACE(force)},
-    {"log-every", "N", "a line of progress every N steps", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(log_every)},
-    {"quiet", NULL, "say nothing but errors", 'q', TAKE_NOTHING, COMMAND_TRAIN, PLACE(quiet)},
-    {"weights", "FILE", "a checkpoint (default: the best of runs/)", 'w', TAKE_TEXT, ON_WEIGHTS,
-     PLACE(weights)},
-    {"top", "K", "the K best classes (default 5)", 0, TAKE_COUNT, COMMAND_PREDICT, PLACE(top)},
-    {"output", "FILE.npy", "write the outputs there", 'o', TAKE_TEXT, COMMAND_PREDICT, PLACE(output)},
-    {"input", "NAME=FILE.npy", "give an input by name", 0, TAKE_INPUT, COMMAND_PREDICT, PLACE(input)},
-    {"train", NULL, "measure a step of training", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(train)},
-    {"layers", NULL, "measure each kernel call too", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(layers)},
-    {"iters", "N", "repeat N times (default: about two seconds)", 0, TAKE_COUNT, COMMAND_BENCH,
-     PLACE(iterations)},
-    {"batch", "N", "samples at a time", 0, TAKE_COUNT, ON_ALL_RUNS, PLACE(batch)},
-    {"threads", "N", "threads (default: all CPUs); never changes results", 0, TAKE_COUNT, ON_ALL_RUNS,
-     PLACE(threads)},
-    {"device", "cpu", "where to compute", 0, TAKE_TEXT, ON_ALL_RUNS, PLACE(device)},
-    {"json", NULL, "print JSON", 0, TAKE_NOTHING, ON_JSON, PLACE(json)},
-    {"help", NULL, "print this", 'h', TAKE_NOTHING, ON_ALL, PLACE(help)},
+    {"data\0FOLDER\0"
+     "read the data from there",
+     0, TAKE_TEXT, ON_DATA, PLACE(data)},
+    {"out\0FOLDER\0"
+     "write there (default: runs/ and the network's name)",
+     0, TAKE_TEXT, COMMAND_TRAIN, PLACE(out)},
+    {"epochs\0N\0"
+     "train for N epochs",
+     0, TAKE_COUNT, COMMAND_TRAIN, PLACE(epochs)},
+    {"steps\0N\0"
+     "stop after N steps, counted from the very start",
+     0, TAKE_COUNT, COMMAND_TRAIN, PLACE(steps)},
+    {"seed\0N\0"
+     "fix all that is random",
+     0, TAKE_SEED, COMMAND_TRAIN, PLACE(seed)},
+    {"resume\0\0"
+     "go on from last.safetensors, with its settings",
+     0, TAKE_NOTHING, COMMAND_TRAIN, PLACE(resume)},
+    {"force\0\0"
+     "begin anew even where a checkpoint is",
+     0, TAKE_NOTHING, COMMAND_TRAIN, PLACE(force)},
+    {"log-every\0N\0"
+     "a line of progress every N steps",
+     0, TAKE_COUNT, COMMAND_TRAIN, PLACE(log_every)},
+    {"quiet\0\0"
+     "say nothing but errors",
+     'q', TAKE_NOTHING, COMMAND_TRAIN, PLACE(quiet)},
+    {"weights\0FILE\0"
+     "a checkpoint (default: the best of runs/)",
+     'w', TAKE_TEXT, ON_WEIGHTS, PLACE(weights)},
+    {"top\0K\0"
+     "the K best classes (default 5)",
+     0, TAKE_COUNT, COMMAND_PREDICT, PLACE(top)},
+    {"output\0FILE.npy\0"
+     "write the outputs there",
+     'o', TAKE_TEXT, COMMAND_PREDICT, PLACE(output)},
+    {"input\0NAME=FILE.npy\0"
+     "give an input by name",
+     0, TAKE_INPUT, COMMAND_PREDICT, PLACE(input)},
+    {"train\0\0"
+     "measure a step of training",
+     0, TAKE_NOTHING, COMMAND_BENCH, PLACE(train)},
+    {"layers\0\0"
+     "measure each kernel call too",
+     0, TAKE_NOTHING, COMMAND_BENCH, PLACE(layers)},
+    {"iters\0N\0"
+     "repeat N times (default: about two seconds)",
+     0, TAKE_COUNT, COMMAND_BENCH, PLACE(iterations)},
+    {"batch\0N\0"
+     "samples at a time",
+     0, TAKE_COUNT, ON_ALL_RUNS, PLACE(batch)},
+    {"threads\0N\0"
+     "threads (default: all CPUs); never changes results",
+     0, TAKE_COUNT, ON_ALL_RUNS, PLACE(threads)},
+    {"device\0cpu\0"
+     "where to compute",
+     0, TAKE_TEXT, ON_ALL_RUNS, PLACE(device)},
+    {"json\0\0"
+     "print JSON",
+     0, TAKE_NOTHING, ON_JSON, PLACE(json)},
+    {"help\0\0"
+     "print this",
+     'h', TAKE_NOTHING, ON_ALL, PLACE(help)},
 };
 enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
+
+static const char *text_behind(const char *text) { return text + strlen(text) + 1; }
 
 /* -- did you mean ------------------------------------------------------------------------------ */
 
@@ -297,8 +337,8 @@ static void print_option(FILE *out, char letter, const char *name, const char *a
 {
     char left[60], shorter[6] = "    ";
     if (letter)
-        snprintf(shorter, sizeof shorter, "-%c, ", letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", shorter, name, argument ? " " : "", argument ? argument : "");
+        text_format(shorter, sizeof shorter, "-%c, ", letter);
+    text_format(left, sizeof left, "%s--%s%s%s", shorter, name, *argument ? " " : "", argument);
     fprintf(out, "  %-28s %s\n", left, help);
 }
 
@@ -341,9 +381,10 @@ void commandline_help(FILE *out, const CommandLine *line, const Description *des
             fprintf(out, "usage: %s %s [OPTION]…%s\n%s\n", line->program, command_row[i].name,
                     line->command == COMMAND_PREDICT ? " FILE…" : "", command_row[i].help);
     for (int i = 0; i < OPTION_ROWS; i++)
-        if (option_table[i].commands & (unsigned)line->command)
-            print_option(out, option_table[i].letter, option_table[i].name, option_table[i].argument,
-                         option_table[i].help);
+        if (option_table[i].commands & (unsigned)line->command) {
+            const char *name = option_table[i].name, *argument = text_behind(name);
+            print_option(out, option_table[i].letter, name, argument, text_behind(argument));
+        }
     for (int i = 0; i < description->options && line->command == COMMAND_TRAIN; i++)
         print_option(out, 0, description->option[i].name, "X", "instead of the value in the .net file");
 }

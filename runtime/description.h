@@ -119,9 +119,8 @@ typedef struct Description {
 
 NETC_ENTRY extern const char *const run_phase_name[RUN_PHASES];
 
-/* False, with status 3 and the line, where the text is none or an id names nothing. The result is freed in either case.
-   The compiler asks for this function by its name, if the descriptor is text. */
-NETC_PART bool description_parse(Description *description, const char *text, Fault *fault);
+/* False, with status 3 and the line, where the text is none or an id names nothing. The result is freed in either case. */
+bool description_parse(Description *description, const char *text, Fault *fault);
 
 /* Whether lives, sizes and kinds fit each other, too: false with status 3. */
 bool description_check(const Description *description, Fault *fault);

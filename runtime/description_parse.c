@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "checked.h"
+#include "cpu.h"
 #include "description.h"
 
 #include <inttypes.h>
@@ -432,4 +433,14 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     read_lines(&reader, d, argument, result);
     spread_loops(d);
     return intact(&reader);
+}
+
+CPU_BASELINE const char *description_needs(const char *text, size_t *length)
+{
+    const char *at = strstr(text, " needs \"");
+    if (!at)
+        return NULL;
+    at += strlen(" needs \"");
+    *length = strcspn(at, "\"\n");
+    return at;
 }

@@ -17,8 +17,8 @@ typedef enum Element {
 } Element;
 
 typedef struct ElementRow {
-    const char *name, *safetensors, *npy;
-    int bytes;
+    char name[5], safetensors[5], npy[4]; /* no pointers: they would need relocations */
+    unsigned char bytes;
     bool is_float;
     int64_t least, most; /* of an integer */
 } ElementRow;

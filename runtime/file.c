@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "file.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +84,7 @@ bool path_join(char *path, size_t size, const char *folder, const char *name)
 {
     size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] != '/' ? "/" : "";
-    int written = snprintf(path, size, "%s%s%s", folder, slash, name);
+    int written = text_format(path, size, "%s%s%s", folder, slash, name);
     return written >= 0 && (size_t)written < size;
 }
 
@@ -153,8 +154,8 @@ static int reserve_space(int handle, int64_t bytes)
 bool output_begin(OutputFile *file, const OutputFolder *folder, const char *name, int64_t bytes, Fault *fault)
 {
     *file = (OutputFile){.folder = folder, .handle = -1};
-    snprintf(file->name, sizeof file->name, "%s", name);
-    snprintf(file->temporary, sizeof file->temporary, ".%s.new", file->name);
+    text_format(file->name, sizeof file->name, "%s", name);
+    text_format(file->temporary, sizeof file->temporary, ".%s.new", file->name);
     unlinkat(folder->handle, file->temporary, 0); /* of a program that was killed */
     file->handle =
         openat(folder->handle, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);

@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "cpu.h"
+#include "netc_main.h"
 #include "packed.h"
 #include "session.h"
 
@@ -45,8 +46,7 @@ static bool run_command(const Description *description, const NetcEngine *engine
     return command(&session, fault);
 }
 
-static int run_description(Description *description, const NetcEngine *engine, int argc, char **argv,
-                           Fault *fault)
+int netc_run(Description *description, const NetcEngine *engine, int argc, char **argv, Fault *fault)
 {
     if (fault->status == STATUS_OK)
         run_command(description, engine, argc, argv, fault);
@@ -57,19 +57,6 @@ static int run_description(Description *description, const NetcEngine *engine, i
         fprintf(stderr, "%s: %s%s\n", name, fault->status > STATUS_INTERRUPTED ? "" : "error: ", fault->text);
     description_free(description);
     return fault->status;
-}
-
-int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv)
-{
-    Fault fault = {0};
-    Description description = {0};
-    bool (*parse)(Description *, const char *, Fault *) =
-        description_parse; /* NULL: not linked, as the program did not ask for it */
-    if (parse)
-        parse(&description, descriptor, &fault);
-    else
-        fault_set(&fault, STATUS_MISSING, "this program's runtime reads no text");
-    return run_description(&description, engine, argc, argv, &fault);
 }
 
 typedef struct NativeKernels {
@@ -83,22 +70,6 @@ static void call_native(void *context, int kernel, void *const *buffer, const in
     native->kernel[kernel](buffer, argument, begin, end);
 }
 
-/* This and netc_main must run on any CPU. */
-CPU_BASELINE static bool cpu_suffices(const char *needs, size_t length)
-{
-    size_t name_length;
-    const char *lacks = cpu_lacks(needs, length, &name_length);
-    if (!lacks)
-        return true;
-    /* fprintf is an inline function in some C libraries, for this CPU */
-    fputs("error: this program was compiled for a CPU with ", stderr);
-    fwrite(lacks, 1, name_length, stderr);
-    fputs(", which this CPU lacks (all it needs: ", stderr);
-    fwrite(needs, 1, length, stderr);
-    fputs(")\n", stderr);
-    return false;
-}
-
 /* Only in programs that are linked with the library, which is for any CPU. */
 static int run_packed(const char *descriptor, const NetcEngine *engine, int argc, char **argv)
 {
@@ -106,18 +77,18 @@ static int run_packed(const char *descriptor, const NetcEngine *engine, int argc
     Description description;
     if (!descriptor_unpack(&description, descriptor, &fault) ||
         cpu_suffices(description.needs, strlen(description.needs)))
-        return run_description(&description, engine, argc, argv, &fault);
+        return netc_run(&description, engine, argc, argv, &fault);
     description_free(&description);
     return STATUS_MISSING;
 }
 
 CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
 {
+    int (*main_text)(const char *, const NetcEngine *, int, char **) =
+        netc_main_text; /* NULL: not linked, as the program did not ask for it */
     NativeKernels native = {kernel};
     NetcEngine engine = {call_native, &native};
-    size_t length = 0;
     if (descriptor_is_packed(descriptor))
         return run_packed(descriptor, &engine, argc, argv);
-    const char *needs = description_needs(descriptor, &length);
-    return cpu_suffices(needs, length) ? netc_main_engine(descriptor, &engine, argc, argv) : STATUS_MISSING;
+    return main_text ? main_text(descriptor, &engine, argc, argv) : STATUS_INTERNAL;
 }

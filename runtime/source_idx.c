@@ -4,6 +4,7 @@
 #include "file.h"
 #include "source.h"
 #include "source_idx.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -170,7 +171,7 @@ bool idx_read(IdxFile *idx, const char *path, int rank, DataSet *set, Fault *fau
 static const char *find_file(DataSet *set, const char *name, Fault *fault)
 {
     char path[4096], packed[80];
-    snprintf(packed, sizeof packed, "%s.gz", name);
+    text_format(packed, sizeof packed, "%s.gz", name);
     if (path_join(path, sizeof path, set->folder, name) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
         return dataset_string(set, path, fault);
     if (path_join(path, sizeof path, set->folder, packed) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)

@@ -5,10 +5,17 @@
 
 #include "system.h"
 
+#include <stdarg.h>
+
 typedef struct TextOut {
     char *to; /* no NUL at the end */
     size_t size, length;
 } TextOut;
+
+/* snprintf, as one function for all; the C library's has another for each kind of check. Returns its length, without cuts. */
+int text_format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int text_format_list(char *to, size_t size, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 
 void text_out_bytes(TextOut *out, const char *bytes, size_t count);
 void text_out(TextOut *out, const char *format, ...)
