@@ -23,7 +23,7 @@ static const SafeText *find_checksum(const SafeHeader *header, bool *of_netc)
 {
     const SafeText *found = NULL;
     for (int i = 0; i < header->texts; i++) {
-        *of_netc = *of_netc || strncmp(header->text[i].key, "netc.", 5) == 0;
+        *of_netc = *of_netc || text_after(header->text[i].key, "netc.");
         if (strcmp(header->text[i].key, checksum_key) == 0)
             found = &header->text[i];
     }
@@ -172,7 +172,7 @@ static bool check_tensor(const Checkpoint *checkpoint, const Machine *machine, i
     return true;
 }
 
-static bool is_slot(const char *name) { return strncmp(name, slot_prefix, strlen(slot_prefix)) == 0; }
+static bool is_slot(const char *name) { return text_after(name, slot_prefix); }
 
 /* What the program has no place for makes it no checkpoint of this program. All that has one was found
    before, so counting tells. */

@@ -317,7 +317,7 @@ bool commandline_parse(CommandLine *line, const Description *description, int ar
         char *word = argv[reader.next++];
         if (options && strcmp(word, "--") == 0)
             options = false;
-        else if (options && strncmp(word, "--", 2) == 0) {
+        else if (options && text_after(word, "--")) {
             if (!parse_long(line, description, &reader, word + 2, fault))
                 return false;
         } else if (options && word[0] == '-' && word[1]) {

@@ -97,8 +97,7 @@ static bool make_folders(const char *path, Fault *fault)
         return fault_set(fault, STATUS_INPUT, "the path of the folder is too long: %.80s…", path);
     for (size_t i = 1; i <= length; i++)
         if (path[i] == '/' || i == length) {
-            memcpy(part, path, i);
-            part[i] = '\0';
+            text_format(part, i + 1, "%s", path);
             if (mkdir(part, 0777) != 0 && errno != EEXIST)
                 return fault_errno(fault, "cannot make the folder", part);
         }

@@ -13,7 +13,7 @@
 
 #if NETC_HAVE_PNG
 
-enum { SIGNATURE = 8, RGBA = 4 };
+enum { SIGNATURE = 8, RGBA = 4, WIDEST = 8 /* bytes of a pixel */ };
 
 typedef struct PngReader {
     const unsigned char *at;
@@ -57,7 +57,6 @@ static void ask_for_rgba(png_structp png)
     png_set_scale_16(png);
     png_set_gray_to_rgb(png);
     png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
-    png_set_interlace_handling(png);
 }
 
 static bool check_image_size(PngReader *reader, int64_t width, int64_t height, ImageShape shape)
@@ -73,7 +72,8 @@ static bool check_image_size(PngReader *reader, int64_t width, int64_t height, I
 static bool make_rows(PngReader *reader, ImageShape shape)
 {
     int64_t bytes, row = shape.width * RGBA;
-    if (!checked_multiply(row, shape.height, &bytes))
+    if (!checked_multiply(row, shape.height, &bytes) ||
+        !checked_add(bytes, shape.width * (WIDEST - RGBA), &bytes))
         return fault_memory(reader->fault, INT64_MAX, reader->path);
     reader->pixel = malloc((size_t)bytes + 1);
     reader->row = malloc((size_t)shape.height * sizeof *reader->row);
@@ -85,7 +85,7 @@ static bool make_rows(PngReader *reader, ImageShape shape)
 }
 
 /* libpng leaves by longjmp: all that is changed on the way lives in *reader. Its own limits are enough, since the sides are
-   checked before their product is used. */
+   checked before their product is used; and should it find another kind of pixel than it was asked for, there is room. */
 static bool read_pixels(PngReader *reader, ImageShape shape)
 {
     if (setjmp(reader->failed))
@@ -103,9 +103,6 @@ static bool read_pixels(PngReader *reader, ImageShape shape)
     if (!check_image_size(reader, width, height, shape))
         return false;
     ask_for_rgba(png);
-    png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)shape.width * RGBA)
-        return fault_set(reader->fault, STATUS_INPUT, "%s: a PNG file of an unknown kind", reader->path);
     if (!make_rows(reader, shape))
         return false;
     png_read_image(png, reader->row);

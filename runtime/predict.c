@@ -261,10 +261,11 @@ static bool take_files(Predictor *predictor)
 static const char *file_of_input(const Predictor *predictor, const char *name)
 {
     const CommandLine *line = predictor->session->line;
-    size_t length = strlen(name);
-    for (int i = 0; i < line->inputs; i++)
-        if (strncmp(line->input[i], name, length) == 0 && line->input[i][length] == '=')
-            return line->input[i] + length + 1;
+    for (int i = 0; i < line->inputs; i++) {
+        const char *rest = text_after(line->input[i], name);
+        if (rest && *rest == '=')
+            return rest + 1;
+    }
     return NULL;
 }
 

@@ -22,6 +22,14 @@ int text_format(char *to, size_t size, const char *format, ...)
     return length;
 }
 
+const char *text_after(const char *text, const char *beginning)
+{
+    while (*beginning)
+        if (*text++ != *beginning++)
+            return NULL;
+    return text;
+}
+
 void text_out_bytes(TextOut *out, const char *bytes, size_t count)
 {
     size_t room = out->size > out->length ? out->size - out->length : 0;

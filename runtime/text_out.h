@@ -17,6 +17,9 @@ int text_format(char *to, size_t size, const char *format, ...) __attribute__((f
 int text_format_list(char *to, size_t size, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));
 
+/* What follows the beginning of a text; NULL if it begins otherwise. */
+const char *text_after(const char *text, const char *beginning);
+
 void text_out_bytes(TextOut *out, const char *bytes, size_t count);
 void text_out(TextOut *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));              /* pieces below 200 bytes */
