@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "netc_main.h"
 #include "packed.h"
+#include "said.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -10,6 +11,13 @@
 #include <string.h>
 
 typedef bool CommandFunction(const Session *session, Fault *fault);
+
+static bool command_info(const Session *session, Fault *fault)
+{
+    (void)fault;
+    said_print(stdout, session->description, session->line->json ? SAID_INFO_JSON : SAID_INFO, "");
+    return true;
+}
 
 static CommandFunction *command_function(Command command)
 {

@@ -2,15 +2,22 @@
 #include "system.h"
 
 #include "netc_main.h"
+#include "said.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv)
 {
     Fault fault = {0};
     Description description;
-    description_parse(&description, descriptor, &fault);
-    return netc_run(&description, engine, argc, argv, &fault);
+    char *said = NULL;
+    if (description_parse(&description, descriptor, &fault) && !(said = said_text(&description)))
+        fault_memory(&fault, 0, "the help");
+    description.said = said;
+    int status = netc_run(&description, engine, argc, argv, &fault);
+    free(said);
+    return status;
 }
 
 CPU_BASELINE int netc_main_text(const char *descriptor, const NetcEngine *engine, int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "system.h"
 
 #include "packed.h"
+#include "said.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ static const PackedField packed_field[] = {
     FIELD(DESCRIPTION, Description, TEXT, version),
     FIELD(DESCRIPTION, Description, TEXT, cpu),
     FIELD(DESCRIPTION, Description, TEXT, needs),
+    FIELD(DESCRIPTION, Description, TEXT, said),
     FIELD(DESCRIPTION, Description, LONG, batch),
     FIELD(DESCRIPTION, Description, MAYBE, training),
     FIELD(DESCRIPTION, Description, LONG, epochs),
@@ -209,12 +211,15 @@ static void take_field(Unpacker *u, const PackedField *f, char *record, uint64_t
     case KIND_LIST:
         pointer = u->list;
         u->list += list_bytes(f, count_of(f, record));
-        take_records(u, f->of, pointer, count_of(f, record));
         break;
     case KIND_INSIDE:
-        take_records(u, f->of, place, count_of(f, record));
-        return;
+        pointer = place;
+        break;
     }
+    if (f->kind >= KIND_LIST)
+        take_records(u, f->of, pointer, count_of(f, record));
+    if (f->kind == KIND_INSIDE)
+        return;
     memcpy(place, &pointer, sizeof pointer);
 }
 
@@ -301,7 +306,7 @@ static void put_field(Packer *p, const PackedField *f, const char *record, int64
     }
     if (f->kind == KIND_MAYBE && pointer)
         putc('+', p->out);
-    put_text(p, pointer ? pointer : "");
+    put_text(p, pointer ? pointer : ""); /* of none, too, there is one */
 }
 
 static void put_records(Packer *p, unsigned record, const char *first, size_t count)
@@ -367,9 +372,12 @@ char *netc_pack(const char *descriptor, size_t *bytes)
 {
     Fault fault = {0};
     Description description;
-    char *packed = NULL;
+    char *packed = NULL, *said = NULL;
     if (description_parse(&description, descriptor, &fault))
+        description.said = said = said_text(&description);
+    if (said)
         packed = descriptor_pack(&description, bytes);
+    free(said);
     description_free(&description);
     return packed;
 }
