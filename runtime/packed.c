@@ -13,6 +13,10 @@
 #include <zlib.h>
 #endif
 
+CPU_BASELINE bool descriptor_is_packed(const char *descriptor) { return *descriptor == *PACKED_MARK; }
+
+#if NETC_HAVE_ZLIB
+
 typedef enum PackedRecord {
     RECORD_NONE,
     RECORD_INT,
@@ -163,10 +167,6 @@ static const PackedField *first_field(unsigned record)
         f++;
     return f;
 }
-
-CPU_BASELINE bool descriptor_is_packed(const char *descriptor) { return *descriptor == *PACKED_MARK; }
-
-#if NETC_HAVE_ZLIB
 
 /* -- unpacking ------------------------------------------------------------------------------------- */
 
