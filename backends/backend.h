@@ -16,6 +16,8 @@ typedef struct BackendOptions {
     const char *library;           /* the runtime to link with; NULL is netc's */
     const char *const *link_flags; /* further arguments for the linking compiler, then NULL; or NULL */
     bool show_commands;            /* -v: the command that links, on diag->out */
+    /* The form of a descriptor that object files for this machine have, to be freed; NULL: text, as everywhere else. */
+    char *(*pack)(const char *descriptor, size_t *bytes);
     Diagnostics *diag;
 } BackendOptions;
 

@@ -120,6 +120,7 @@ static int run(const Link *link, const Command *command, int out)
 /* What a program is linked with: one file, and what the compiler is told of it. */
 typedef struct Runtime {
     const char *file;
+    bool is_own;           /* netc's library */
     Command before, after; /* arguments */
 } Runtime;
 
@@ -187,7 +188,8 @@ static int use_source(Link *link, Runtime *runtime)
 
 static int use_library(Link *link, Runtime *runtime)
 {
-    runtime->file = link->options->library ? link->options->library : find_library(link->arena);
+    runtime->is_own = !link->options->library;
+    runtime->file = runtime->is_own ? find_library(link->arena) : link->options->library;
     if (!runtime->file) {
         diag_report(link->options->diag, DIAG_ERROR, nowhere,
                     "libnetrt.a is neither beside netc nor in ../lib/netc");
@@ -243,6 +245,18 @@ static void add_all(Link *link, Command *command, const Command *more)
         add(link, command, more->at[i]);
 }
 
+/* Whether the program begins in runtime/netc_start.c, which is in netc's own library on such a machine; what sanitizers add
+   needs the C library's way. */
+static bool starts_itself(const Link *link, const Runtime *runtime)
+{
+#if defined __linux__ && defined __x86_64__ && defined __LP64__
+    return runtime->is_own && !link->options->link_flags;
+#else
+    (void)link, (void)runtime;
+    return false;
+#endif
+}
+
 static Command link_command(Link *link, const char *object, const Runtime *runtime, const char *program)
 {
     static const char *const before[] = {"-pie",
@@ -254,11 +268,14 @@ static Command link_command(Link *link, const char *object, const Runtime *runti
                                          "-Wl,--hash-style=gnu",
                                          "-Wl,--build-id=none",
                                          "-Wl,--no-eh-frame-hdr"};
+    static const char *const start[] = {"-nostartfiles", "-Wl,-e,netc_start", "-Wl,-u,netc_start"};
     static const char *const after[] = {"-lm", "-lpthread"};
     Command command = {NULL, 0, 0};
     add(link, &command, link->compiler);
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         add(link, &command, before[i]);
+    for (size_t i = 0; starts_itself(link, runtime) && i < sizeof start / sizeof *start; i++)
+        add(link, &command, start[i]);
     if (link->target->link_flag)
         add(link, &command, link->target->link_flag);
     add_all(link, &command, &runtime->before);

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 static LlvmOptions llvm_options(const Program *program, const BackendOptions *options)
 {
@@ -25,35 +24,32 @@ static bool print_module(LlvmModule *module, Text *text)
     return true;
 }
 
-enum { PACKING = 7 }; /* zlib's levels 8 and 9 take twice the time for 1 or 2 % of the bytes */
-
-/* The packed form of runtime/packed.h: a third of the bytes or less. What people read stays text, and so does what is
-   linked with a runtime that may have no zlib. */
-static void pack(Text *descriptor)
+/* A third of the bytes or less, and nothing to read at start. What people read stays text, and so does what is linked
+   with a runtime that may have no zlib. False: a text. */
+static bool pack(Text *descriptor, const BackendOptions *options)
 {
-    unsigned long bytes = compressBound(descriptor->length);
-    Bytef *stream = malloc(bytes);
-    if (!stream ||
-        compress2(stream, &bytes, (const Bytef *)descriptor->at, descriptor->length, PACKING) != Z_OK)
-        abort();
-    Text packed = {NULL, 0, 0};
-    text_printf(&packed, "netc-descriptor packed %zu %lu\n", descriptor->length, bytes);
-    text_add_bytes(&packed, stream, bytes);
-    free(stream);
+    size_t bytes;
+    char *packed = options->pack ? options->pack(text_string(descriptor), &bytes) : NULL;
+    if (!packed)
+        return false;
     text_free(descriptor);
-    *descriptor = packed;
+    text_add_bytes(descriptor, packed, bytes);
+    free(packed);
+    return true;
 }
 
-/* The runtime's data sources, and what makes slices side by side; the library keeps some apart. */
-static void ask_for_parts(LlvmModule *module, const Program *program)
+/* The runtime's data sources, what makes slices side by side and what reads text; the library keeps some apart. */
+static void ask_for_parts(LlvmModule *module, const Program *program, bool packed)
 {
     const Training *training = program->model->training;
     int sources = training ? training->source.count : 0, count = 0;
-    const char **symbol = arena_alloc(program->arena, ((size_t)sources + 1) * sizeof *symbol);
+    const char **symbol = arena_alloc(program->arena, ((size_t)sources + 2) * sizeof *symbol);
     for (int i = 0; i < sources; i++)
         symbol[count++] = arena_printf(program->arena, "source_%s", training->source.at[i].source);
     if (program->slice)
         symbol[count++] = "slices_start";
+    if (!packed)
+        symbol[count++] = "netc_main_text";
     if (count)
         llvm_module_ask_for(module, symbol, count);
 }
@@ -67,11 +63,11 @@ static int make(const Program *program, const BackendOptions *options, Maker *ma
         return STATUS_MISSING;
     Text descriptor = {NULL, 0, 0};
     program_descriptor(&descriptor, program);
-    if (maker == llvm_module_object && !target_is_foreign(program->target))
-        pack(&descriptor);
+    bool packed =
+        maker == llvm_module_object && !target_is_foreign(program->target) && pack(&descriptor, options);
     llvm_module_add_main(module, text_string(&descriptor), descriptor.length);
     text_free(&descriptor);
-    ask_for_parts(module, program);
+    ask_for_parts(module, program, packed);
     bool made = llvm_module_optimize(module) && maker(module, bytes);
     llvm_module_free(module);
     return made ? STATUS_OK : STATUS_INTERNAL;

@@ -194,10 +194,15 @@ static LLVMValueRef load_parameter(KernelBuilder *b, int parameter, LLVMTypeRef 
     return value;
 }
 
+LLVMValueRef llvm_load_buffer(KernelBuilder *b, int index)
+{
+    return load_parameter(b, 0, LLVMPointerTypeInContext(b->context, 0), 'x', index);
+}
+
 static void build_parameters(KernelBuilder *b)
 {
     for (int i = 0; i < b->kernel->buffer.count; i++)
-        b->buffer[i] = load_parameter(b, 0, LLVMPointerTypeInContext(b->context, 0), 'x', i);
+        b->buffer[i] = llvm_load_buffer(b, i);
     for (int i = 0; i < b->kernel->arguments; i++)
         b->argument[i] = load_parameter(b, 1, LLVMInt64TypeInContext(b->context), 'a', i);
 }

@@ -41,6 +41,9 @@ LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target 
 /* void(ptr buffers, ptr arguments, i64 begin, i64 end) */
 LLVMTypeRef llvm_kernel_type(LLVMContextRef context);
 
+/* A buffer's address, as it stands among the parameters. */
+LLVMValueRef llvm_load_buffer(KernelBuilder *b, int index);
+
 /* ---- llvm_expr.c */
 LLVMValueRef llvm_build_expr(KernelBuilder *b, const Expr *e);
 LLVMTypeRef llvm_value_type(KernelBuilder *b, DType dtype, int lanes);

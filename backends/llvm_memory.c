@@ -222,6 +222,25 @@ static Place buffer_place(const KernelBuilder *b, int index)
     return (Place){b->buffer[index], b->kernel->buffer.at[index].dtype, index};
 }
 
+/* One number for all items of a parameter's update, a step size, say, which it needs once a tile. */
+static bool is_setting(const KernelBuilder *b, int index, const Expr *at)
+{
+    int64_t element;
+    const KernelBuffer *buffer = b->kernel->buffer.at;
+    bool updates = false;
+    for (int i = 0; i < b->kernel->buffer.count; i++)
+        updates |= buffer[i].read && buffer[i].written;
+    return updates && b->kernel->local.count && buffer[index].dtype == DTYPE_F32 && !buffer[index].written &&
+           expr_is_int(at->kind == EXPR_SPLAT ? at->arg[0] : at, &element);
+}
+
+/* LLVM shall not know that stores leave it as it is: it would load all settings before the first item, more than there are
+   registers, and then store them and load them again. */
+static Place setting_place(KernelBuilder *b, int index)
+{
+    return (Place){llvm_load_buffer(b, index), b->kernel->buffer.at[index].dtype, -1};
+}
+
 LLVMValueRef llvm_build_load(KernelBuilder *b, const Expr *e)
 {
     LLVMValueRef where = NULL, otherwise = NULL;
@@ -229,7 +248,9 @@ LLVMValueRef llvm_build_load(KernelBuilder *b, const Expr *e)
         where = llvm_build_expr(b, e->arg[1]);
         otherwise = llvm_build_expr(b, e->arg[2]);
     }
-    return load_place(b, buffer_place(b, e->index), shape_of(b, e->arg[0]), where, otherwise);
+    const Expr *at = shape_of(b, e->arg[0]);
+    return load_place(b, is_setting(b, e->index, at) ? setting_place(b, e->index) : buffer_place(b, e->index),
+                      at, where, otherwise);
 }
 
 /* Nothing, but what lies before and behind it is not outlined as one. */

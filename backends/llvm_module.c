@@ -89,6 +89,9 @@ void llvm_module_add_main(LlvmModule *m, const char *descriptor, size_t length)
     LLVMTypeRef main_type = LLVMFunctionType(integer, (LLVMTypeRef[]){integer, pointer}, 2, false);
     LLVMValueRef start = LLVMAddFunction(m->module, "netc_main", start_type);
     LLVMValueRef main_function = LLVMAddFunction(m->module, "main", main_type);
+    unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+    LLVMAddAttributeAtIndex(main_function, LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(m->context, nounwind, 0));
     if (!strncmp(m->options.target->triple, "x86_64", 6))
         LLVMAddTargetDependentFunctionAttr(main_function, "target-cpu", "x86-64");
 

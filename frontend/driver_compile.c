@@ -104,6 +104,7 @@ BackendOptions driver_backend_options(Driver *driver, const char *output)
         .compiler = options->cc,
         .link_flags = *NETC_SANITIZE ? sanitize : NULL,
         .show_commands = options->verbose,
+        .pack = netc_pack,
         .diag = &driver->diag,
     };
 }

@@ -411,8 +411,9 @@ static void widen_to_all(const Compute *c, Schedule *s)
         s->tile[s->vector] = columns;
 }
 
-/* FLOPs and bytes of a sum that may take short vectors. */
+/* FLOPs and bytes of a parameter's update after a plain sum that may take short vectors, and of one that need take none. */
 #define SHORT_SUM 1e7
+#define TINY_SUM 1e4
 
 /* A parameter's update after a plain sum, whose variants for the last vectors would be more code than all else. */
 static void divide_evenly(const Compute *c, Schedule *s)
@@ -458,7 +459,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
         if (block_contraction(p, c, &s))
             return s;
         s.items = 0;
-    } else {
+    } else if (!compute_updates(c) || c->flops + c->bytes >= TINY_SUM) {
         schedule_vectors(p, c, &s, 2);
         widen_to_all(c, &s);
         divide_evenly(c, &s);

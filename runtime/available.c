@@ -3,10 +3,11 @@
 #include "available.h"
 #include "checked.h"
 
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static int64_t least_of(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -14,13 +15,12 @@ static int64_t least_of(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t number_in_file(const char *path, const char *label)
 {
     char text[4096];
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return INT64_MAX;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
+    int handle = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = pread(handle, text, sizeof text - 1, 0);
+    close(handle);
+    text[length > 0 ? length : 0] = '\0';
     const char *at = strstr(text, label);
-    int64_t number = at ? strtoll(at + strlen(label), NULL, 10) : 0;
+    int64_t number = at ? (int64_t)strtoull(at + strlen(label), NULL, 10) : 0;
     return number > 0 ? number : INT64_MAX;
 }
 

@@ -107,7 +107,7 @@ static void print_layers_json(const Bench *bench, const double *best)
                i ? "," : "", d->call[call].name, d->kernel[d->call[call].kernel].name, 1e3 * best[i],
                1e-9 * flops_of(bench, call) / best[i], bytes_of(bench, call));
     }
-    putchar(']');
+    fputc(']', stdout);
 }
 
 static void print_layers(const Bench *bench, const double *best)

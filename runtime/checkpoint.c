@@ -4,6 +4,7 @@
 #include "checkpoint.h"
 #include "checksum.h"
 #include "tensor_view.h"
+#include "text_out.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -22,7 +23,7 @@ static const SafeText *find_checksum(const SafeHeader *header, bool *of_netc)
 {
     const SafeText *found = NULL;
     for (int i = 0; i < header->texts; i++) {
-        *of_netc = *of_netc || strncmp(header->text[i].key, "netc.", 5) == 0;
+        *of_netc = *of_netc || text_after(header->text[i].key, "netc.");
         if (strcmp(header->text[i].key, checksum_key) == 0)
             found = &header->text[i];
     }
@@ -60,7 +61,7 @@ static bool verify_checksum(const Checkpoint *checkpoint, Fault *fault)
     free(block);
     if (stored && !read)
         return false;
-    snprintf(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
+    text_format(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
     if (!stored || strcmp(digits, stored->value) != 0)
         return fault_set(fault, STATUS_INPUT, "%s is damaged: its checksum does not match its bytes",
                          file->path);
@@ -96,7 +97,7 @@ static bool read_count(const Checkpoint *checkpoint, const char *key, int64_t le
 {
     const char *text = safetensors_text(&checkpoint->header, key);
     char *end = NULL;
-    *value = text && *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : -1;
+    *value = text && *text >= '0' && *text <= '9' ? (int64_t)strtoull(text, &end, 10) : -1;
     return (end && *end == '\0' && *value >= least && *value < INT64_MAX / 2) ||
            state_fault(checkpoint, key, fault);
 }
@@ -117,7 +118,7 @@ uint64_t checkpoint_seed(const Checkpoint *checkpoint)
 
 static void option_key(char *key, size_t size, const Description *d, int option)
 {
-    snprintf(key, size, "netc.option.%s", d->option[option].name);
+    text_format(key, size, "netc.option.%s", d->option[option].name);
 }
 
 bool checkpoint_state(const Checkpoint *checkpoint, const Description *description, TrainingState *state,
@@ -171,7 +172,7 @@ static bool check_tensor(const Checkpoint *checkpoint, const Machine *machine, i
     return true;
 }
 
-static bool is_slot(const char *name) { return strncmp(name, slot_prefix, strlen(slot_prefix)) == 0; }
+static bool is_slot(const char *name) { return text_after(name, slot_prefix); }
 
 /* What the program has no place for makes it no checkpoint of this program. All that has one was found
    before, so counting tells. */

@@ -102,7 +102,7 @@ static size_t put_metadata(TextOut *out, const Description *d, const TrainingSta
     put_pair(out, "model", d->model);
     for (int i = 0; i < state->options; i++) {
         char key[200];
-        snprintf(key, sizeof key, "option.%s", d->option[i].name);
+        text_format(key, sizeof key, "option.%s", d->option[i].name);
         put_real(out, key, state->option[i]);
     }
     put_count(out, "samples", state->samples);
@@ -187,7 +187,7 @@ bool checkpoint_save(CheckpointWriter *writer, const OutputFolder *folder, const
         if (!write_tensor(writer, &file, &sum, writer->buffer[i], fault))
             return false;
     char digits[sizeof zero_checksum];
-    snprintf(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
+    text_format(digits, sizeof digits, "%016" PRIx64, checksum_value(&sum));
     return output_patch(&file, digits, (int64_t)strlen(digits), (int64_t)checksum_at, fault) &&
            output_finish(&file, fault);
 }

@@ -56,7 +56,7 @@ static void print_lines(const Machine *machine, int64_t samples)
         printf("%s ", finish->result[i].name);
         put_result(&out, machine, &finish->result[i]);
         print_text(&out);
-        putchar('\n');
+        fputc('\n', stdout);
     }
 }
 

@@ -1,75 +1,36 @@
 #include "system.h"
 
 #include "checked.h"
-#include "commandline.h"
+#include "commandline_table.h"
+#include "said.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* No pointers: they would need relocations. */
 typedef struct CommandRow {
-    const char *name;
+    char name[8];
     Command command;
-    const char *help;
 } CommandRow;
 
-static const CommandRow command_row[] = {
-    {"train", COMMAND_TRAIN, "learn from the data; writes best.safetensors, last.safetensors, log.csv"},
-    {"test", COMMAND_TEST, "measure what was learnt on the test data"},
-    {"predict", COMMAND_PREDICT, "FILE…: what the network says of images (.png) or arrays (.npy)"},
-    {"info", COMMAND_INFO, "what this program is: inputs, outputs, parameters, memory"},
-    {"bench", COMMAND_BENCH, "how fast it is, on random data"},
-};
+#define COMMAND_ROW(name, command, help) {name, command},
+static const CommandRow command_row[] = {COMMANDLINE_COMMANDS(COMMAND_ROW)};
 enum { COMMAND_ROWS = sizeof command_row / sizeof *command_row };
 
 typedef enum OptionTake { TAKE_NOTHING, TAKE_TEXT, TAKE_COUNT, TAKE_SEED, TAKE_INPUT } OptionTake;
 
 typedef struct RuntimeOption {
-    const char *name, *argument, *help;
-    char letter; /* 0: none */
+    char name[10], letter;
     unsigned char take /* an OptionTake */, commands;
     unsigned short place; /* in the CommandLine */
 } RuntimeOption;
 
-#define PLACE(field) offsetof(CommandLine, field)
-enum {
-    ON_DATA = COMMAND_TRAIN | COMMAND_TEST,
-    ON_WEIGHTS = COMMAND_TEST | COMMAND_PREDICT,
-    ON_ALL_RUNS = COMMAND_TRAIN | COMMAND_TEST | COMMAND_PREDICT | COMMAND_BENCH,
-    ON_JSON = COMMAND_TEST | COMMAND_INFO | COMMAND_BENCH,
-    ON_ALL = ON_ALL_RUNS | COMMAND_INFO,
-};
-
-static const RuntimeOption option_table[] = {
-    {"data", "FOLDER", "read the data from there", 0, TAKE_TEXT, ON_DATA, PLACE(data)},
-    {"out", "FOLDER", "write there (default: runs/ and the network's name)", 0, TAKE_TEXT, COMMAND_TRAIN,
-     PLACE(out)},
-    {"epochs", "N", "train for N epochs", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(epochs)},
-    {"steps", "N", "stop after N steps, counted from the very start", 0, TAKE_COUNT, COMMAND_TRAIN,
-     PLACE(steps)},
-    {"seed", "N", "fix all that is random", 0, TAKE_SEED, COMMAND_TRAIN, PLACE(seed)},
-    {"resume", NULL, "go on from last.safetensors, with its settings", 0, TAKE_NOTHING, COMMAND_TRAIN,
-     PLACE(resume)},
-    {"force", NULL, "begin anew even where a checkpoint is", 0, TAKE_NOTHING, COMMAND_TRAIN, PLACE(force)},
-    {"log-every", "N", "a line of progress every N steps", 0, TAKE_COUNT, COMMAND_TRAIN, PLACE(log_every)},
-    {"quiet", NULL, "say nothing but errors", 'q', TAKE_NOTHING, COMMAND_TRAIN, PLACE(quiet)},
-    {"weights", "FILE", "a checkpoint (default: the best of runs/)", 'w', TAKE_TEXT, ON_WEIGHTS,
-     PLACE(weights)},
-    {"top", "K", "the K best classes (default 5)", 0, TAKE_COUNT, COMMAND_PREDICT, PLACE(top)},
-    {"output", "FILE.npy", "write the outputs there", 'o', TAKE_TEXT, COMMAND_PREDICT, PLACE(output)},
-    {"input", "NAME=FILE.npy", "give an input by name", 0, TAKE_INPUT, COMMAND_PREDICT, PLACE(input)},
-    {"train", NULL, "measure a step of training", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(train)},
-    {"layers", NULL, "measure each kernel call too", 0, TAKE_NOTHING, COMMAND_BENCH, PLACE(layers)},
-    {"iters", "N", "repeat N times (default: about two seconds)", 0, TAKE_COUNT, COMMAND_BENCH,
-     PLACE(iterations)},
-    {"batch", "N", "samples at a time", 0, TAKE_COUNT, ON_ALL_RUNS, PLACE(batch)},
-    {"threads", "N", "threads (default: all CPUs); never changes results", 0, TAKE_COUNT, ON_ALL_RUNS,
-     PLACE(threads)},
-    {"device", "cpu", "where to compute", 0, TAKE_TEXT, ON_ALL_RUNS, PLACE(device)},
-    {"json", NULL, "print JSON", 0, TAKE_NOTHING, ON_JSON, PLACE(json)},
-    {"help", NULL, "print this", 'h', TAKE_NOTHING, ON_ALL, PLACE(help)},
-};
+#define OPTION_ROW(name, argument, help, letter, take, commands, place)                                      \
+    {name, letter, take, commands, offsetof(CommandLine, place)},
+static const RuntimeOption option_table[] = {COMMANDLINE_OPTIONS(OPTION_ROW)};
 enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
 
 /* -- did you mean ------------------------------------------------------------------------------ */
@@ -277,7 +238,7 @@ bool commandline_parse(CommandLine *line, const Description *description, int ar
         char *word = argv[reader.next++];
         if (options && strcmp(word, "--") == 0)
             options = false;
-        else if (options && strncmp(word, "--", 2) == 0) {
+        else if (options && text_after(word, "--")) {
             if (!parse_long(line, description, &reader, word + 2, fault))
                 return false;
         } else if (options && word[0] == '-' && word[1]) {
@@ -291,59 +252,24 @@ bool commandline_parse(CommandLine *line, const Description *description, int ar
     return true;
 }
 
-/* -- help -------------------------------------------------------------------------------------- */
+/* -- what is said ------------------------------------------------------------------------------ */
 
-static void print_option(FILE *out, char letter, const char *name, const char *argument, const char *help)
+void said_print(FILE *out, const Description *description, int which, const char *program)
 {
-    char left[60], shorter[6] = "    ";
-    if (letter)
-        snprintf(shorter, sizeof shorter, "-%c, ", letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", shorter, name, argument ? " " : "", argument ? argument : "");
-    fprintf(out, "  %-28s %s\n", left, help);
-}
-
-static void print_program_tensor(FILE *out, const Description *d, const char *label, const char *name,
-                                 int buffer)
-{
-    fprintf(out, "%s %s ", label, name);
-    buffer_print_type(out, &d->buffer[buffer]);
-    fputc('\n', out);
-}
-
-static void print_program(FILE *out, const CommandLine *line, const Description *d)
-{
-    fprintf(out, "%s: a network compiled by netc %s for %s\n", d->model, d->version, d->cpu);
-    fprintf(out, "usage: %s COMMAND [OPTION]…\n", line->program);
-    for (int i = 0; i < COMMAND_ROWS; i++)
-        fprintf(out, "  %-9s %s\n", command_row[i].name, command_row[i].help);
-    for (int i = 0; i < d->buffers; i++)
-        if (d->buffer[i].role == ROLE_INPUT && phase_touches(d, RUN_PREDICT, i))
-            print_program_tensor(out, d, "input: ", d->buffer[i].name, i);
-    for (int i = 0; i < d->phase[RUN_PREDICT].results; i++)
-        print_program_tensor(out, d, "output:", d->phase[RUN_PREDICT].result[i].name,
-                             d->phase[RUN_PREDICT].result[i].buffer);
-    const char *label = "metrics:";
-    for (int i = 0; i < d->phase[RUN_FINISH].results; i++, label = ",")
-        fprintf(out, "%s %s", label, d->phase[RUN_FINISH].result[i].name);
-    if (d->phase[RUN_FINISH].results)
-        fputc('\n', out);
-    fprintf(out, "%s COMMAND --help lists a command's options.\n", line->program);
+    const char *c = description->said;
+    for (; which > 0; which--)
+        c = strchr(c, SAID_END) + 1;
+    for (; *c != SAID_END; c++)
+        if (*c == SAID_PROGRAM)
+            fputs(program, out);
+        else
+            fputc(*c, out);
 }
 
 void commandline_help(FILE *out, const CommandLine *line, const Description *description)
 {
-    if (line->command == COMMAND_NONE) {
-        print_program(out, line, description);
-        return;
-    }
-    for (int i = 0; i < COMMAND_ROWS; i++)
-        if (command_row[i].command == line->command)
-            fprintf(out, "usage: %s %s [OPTION]…%s\n%s\n", line->program, command_row[i].name,
-                    line->command == COMMAND_PREDICT ? " FILE…" : "", command_row[i].help);
-    for (int i = 0; i < OPTION_ROWS; i++)
-        if (option_table[i].commands & (unsigned)line->command)
-            print_option(out, option_table[i].letter, option_table[i].name, option_table[i].argument,
-                         option_table[i].help);
-    for (int i = 0; i < description->options && line->command == COMMAND_TRAIN; i++)
-        print_option(out, 0, description->option[i].name, "X", "instead of the value in the .net file");
+    int which = 0;
+    while (line->command >> which)
+        which++;
+    said_print(out, description, which, line->program);
 }

@@ -2,6 +2,7 @@
 
 #include "cpu.h"
 
+#include <stdio.h>
 #include <string.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -77,4 +78,19 @@ CPU_BASELINE const char *cpu_lacks(const char *needs, size_t length, size_t *nam
             return needs + at;
     }
     return NULL;
+}
+
+CPU_BASELINE bool cpu_suffices(const char *needs, size_t length)
+{
+    size_t name_length;
+    const char *lacks = cpu_lacks(needs, length, &name_length);
+    if (!lacks)
+        return true;
+    /* fprintf is an inline function in some C libraries, for this CPU */
+    fputs("error: this program was compiled for a CPU with ", stderr);
+    fwrite(lacks, 1, name_length, stderr);
+    fputs(", which this CPU lacks (all it needs: ", stderr);
+    fwrite(needs, 1, length, stderr);
+    fputs(")\n", stderr);
+    return false;
 }

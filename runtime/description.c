@@ -15,16 +15,6 @@ void description_free(Description *description)
     description->memory = NULL;
 }
 
-const char *description_needs(const char *text, size_t *length)
-{
-    const char *at = strstr(text, " needs \"");
-    if (!at)
-        return NULL;
-    at += strlen(" needs \"");
-    *length = strcspn(at, "\"\n");
-    return at;
-}
-
 bool extent_at(Extent extent, int64_t batch, int64_t *value)
 {
     *value = extent.count;

@@ -114,10 +114,11 @@ typedef struct Description {
     DescribedKernel *kernel;
     DescribedPhase phase[RUN_PHASES];
     DescribedCall *call;
-    void *memory; /* all of the above */
+    void *memory;     /* all of the above */
+    const char *said; /* see said.h; a descriptor that is text has none */
 } Description;
 
-extern const char *const run_phase_name[RUN_PHASES];
+NETC_ENTRY extern const char *const run_phase_name[RUN_PHASES];
 
 /* False, with status 3 and the line, where the text is none or an id names nothing. The result is freed in either case. */
 bool description_parse(Description *description, const char *text, Fault *fault);
@@ -135,7 +136,7 @@ const char *description_needs(const char *text, size_t *length);
 
 /* The following take a valid description and a batch ≥ 1; they are false where the value exceeds int64_t. */
 bool extent_at(Extent extent, int64_t batch, int64_t *value);
-bool buffer_elements(const DescribedBuffer *buffer, int64_t batch, int64_t *elements);
+NETC_ENTRY bool buffer_elements(const DescribedBuffer *buffer, int64_t batch, int64_t *elements);
 NETC_ENTRY bool buffer_bytes(const DescribedBuffer *buffer, int64_t batch, int64_t *bytes);
 bool kernel_items(const DescribedKernel *kernel, int64_t batch, int64_t *items);
 
@@ -147,9 +148,9 @@ double call_share(const Description *description, int call, int64_t batch);
 int description_find(const Description *description, BufferRole role, const char *name);
 
 /* "u8[batch, 1, 28, 28]" */
-void buffer_print_type(FILE *out, const DescribedBuffer *buffer);
+NETC_ENTRY void buffer_print_type(FILE *out, const DescribedBuffer *buffer);
 
 /* Whether one of the phase's calls names the buffer. */
-bool phase_touches(const Description *description, RunPhase phase, int buffer);
+NETC_ENTRY bool phase_touches(const Description *description, RunPhase phase, int buffer);
 
 #endif

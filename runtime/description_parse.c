@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "checked.h"
+#include "cpu.h"
 #include "description.h"
 
 #include <inttypes.h>
@@ -406,7 +407,7 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     *d = (Description){0};
     size_t length = strlen(text);
     if (length > INT_MAX)
-        return description_fault(fault, "a text of over 2 GiB", "");
+        return fault_set(fault, STATUS_INTERNAL, "broken descriptor: a text of over 2 GiB");
     LineCounts n = count_lines(text);
     size_t arrays = (size_t)n.source * sizeof *d->source + (size_t)n.argument * sizeof(SourceArgument) +
                     (size_t)n.field * sizeof *d->field + (size_t)n.option * sizeof *d->option +
@@ -432,4 +433,14 @@ bool description_parse(Description *d, const char *text, Fault *fault)
     read_lines(&reader, d, argument, result);
     spread_loops(d);
     return intact(&reader);
+}
+
+CPU_BASELINE const char *description_needs(const char *text, size_t *length)
+{
+    const char *at = strstr(text, " needs \"");
+    if (!at)
+        return NULL;
+    at += strlen(" needs \"");
+    *length = strcspn(at, "\"\n");
+    return at;
 }

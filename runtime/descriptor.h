@@ -1,6 +1,6 @@
 /* What a compiled program is: one constant text, the descriptor, and a table of kernels. The compiler writes
    the text (ir/program_descriptor.c), the runtime reads it at start (description_parse.c); every backend emits
-   the same bytes, in object files packed (packed.h).
+   the same text, in object files packed as what it says (packed.h).
 
    Lines of words separated by blanks; strings are quoted with C escapes; a size is COUNT or COUNT^POWER, meaning
    COUNT · batch^POWER; a number is decimal. In this order:
@@ -59,5 +59,8 @@ int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc,
 
 /* Whether a descriptor holds together, which netc_main takes for granted. If not, `why` says why not. */
 bool netc_check(const char *descriptor, char *why, size_t size);
+
+/* The form that object files have (packed.h), which netc_main takes as well: to be freed, NULL if there is no memory. */
+char *netc_pack(const char *descriptor, size_t *bytes);
 
 #endif

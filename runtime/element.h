@@ -17,14 +17,14 @@ typedef enum Element {
 } Element;
 
 typedef struct ElementRow {
-    const char *name, *safetensors, *npy;
-    int bytes;
+    char name[5], safetensors[5], npy[4]; /* no pointers: they would need relocations */
+    unsigned char bytes;
     bool is_float;
     int64_t least, most; /* of an integer */
 } ElementRow;
-extern const ElementRow element_row[ELEMENT_COUNT];
+NETC_ENTRY extern const ElementRow element_row[ELEMENT_COUNT];
 
-Element element_find(const char *name, size_t length); /* ELEMENT_COUNT if there is none */
+NETC_ENTRY Element element_find(const char *name, size_t length); /* ELEMENT_COUNT if there is none */
 
 /* One value; an i64 beyond 2^53 is rounded. */
 double element_read(const void *at, Element element);

@@ -1,11 +1,10 @@
 #include "system.h"
 
 #include "fault.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 bool fault_set(Fault *fault, int status, const char *format, ...)
@@ -13,7 +12,7 @@ bool fault_set(Fault *fault, int status, const char *format, ...)
     if (fault->status == STATUS_OK) {
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(fault->text, sizeof fault->text, format, arguments);
+        text_format_list(fault->text, sizeof fault->text, format, arguments);
         va_end(arguments);
         fault->status = status;
     }

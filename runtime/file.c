@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include "file.h"
+#include "text_out.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +15,10 @@
 bool input_open(InputFile *file, const char *path, Fault *fault)
 {
     struct stat status;
-    *file = (InputFile){open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), 0, path};
+    *file = (InputFile){openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), 0, path};
     if (file->handle < 0)
         return fault_errno(fault, "cannot open", path);
-    if (fstat(file->handle, &status) != 0)
+    if (fstatat(file->handle, "", &status, AT_EMPTY_PATH) != 0)
         fault_errno(fault, "cannot open", path);
     else if (!S_ISREG(status.st_mode))
         fault_set(fault, STATUS_INPUT, "%s is not a regular file", path);
@@ -76,14 +77,14 @@ unsigned char *input_load(const InputFile *file, int64_t most, Fault *fault)
 bool path_is_folder(const char *path)
 {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return fstatat(AT_FDCWD, path, &status, 0) == 0 && S_ISDIR(status.st_mode);
 }
 
 bool path_join(char *path, size_t size, const char *folder, const char *name)
 {
     size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] != '/' ? "/" : "";
-    int written = snprintf(path, size, "%s%s%s", folder, slash, name);
+    int written = text_format(path, size, "%s%s%s", folder, slash, name);
     return written >= 0 && (size_t)written < size;
 }
 
@@ -96,8 +97,7 @@ static bool make_folders(const char *path, Fault *fault)
         return fault_set(fault, STATUS_INPUT, "the path of the folder is too long: %.80s…", path);
     for (size_t i = 1; i <= length; i++)
         if (path[i] == '/' || i == length) {
-            memcpy(part, path, i);
-            part[i] = '\0';
+            text_format(part, i + 1, "%s", path);
             if (mkdir(part, 0777) != 0 && errno != EEXIST)
                 return fault_errno(fault, "cannot make the folder", part);
         }
@@ -109,7 +109,7 @@ bool folder_open(OutputFolder *folder, const char *path, Fault *fault)
     *folder = (OutputFolder){-1, path};
     if (!make_folders(path, fault))
         return false;
-    folder->handle = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    folder->handle = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->handle < 0)
         return fault_errno(fault, "cannot open the folder", path);
     if (faccessat(folder->handle, ".", W_OK, 0) != 0) {
@@ -131,7 +131,8 @@ bool folder_holds(const char *folder, const char *name)
 {
     char path[4096];
     struct stat status;
-    return path_join(path, sizeof path, folder, name) && lstat(path, &status) == 0;
+    return path_join(path, sizeof path, folder, name) &&
+           fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool output_fault(OutputFile *file, int error, Fault *fault)
@@ -152,8 +153,8 @@ static int reserve_space(int handle, int64_t bytes)
 bool output_begin(OutputFile *file, const OutputFolder *folder, const char *name, int64_t bytes, Fault *fault)
 {
     *file = (OutputFile){.folder = folder, .handle = -1};
-    snprintf(file->name, sizeof file->name, "%s", name);
-    snprintf(file->temporary, sizeof file->temporary, ".%s.new", file->name);
+    text_format(file->name, sizeof file->name, "%s", name);
+    text_format(file->temporary, sizeof file->temporary, ".%s.new", file->name);
     unlinkat(folder->handle, file->temporary, 0); /* of a program that was killed */
     file->handle =
         openat(folder->handle, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);

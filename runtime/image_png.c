@@ -8,17 +8,21 @@
 #include <string.h>
 #if NETC_HAVE_PNG
 #include <png.h>
+#include <setjmp.h>
 #endif
 
 #if NETC_HAVE_PNG
 
-enum { PNG_SIDE_LIMIT = 65500, PNG_CHUNK_LIMIT = 16 << 20, RGBA = 4 };
+enum { SIGNATURE = 8, RGBA = 4, WIDEST = 8 /* bytes of a pixel */ };
 
 typedef struct PngReader {
     const unsigned char *at;
     size_t left;
     const char *path;
     Fault *fault;
+    jmp_buf failed;
+    png_structp png;
+    png_infop info;
     unsigned char *pixel; /* RGBA */
     png_bytep *row;
 } PngReader;
@@ -27,7 +31,7 @@ static void on_png_error(png_structp png, png_const_charp why)
 {
     PngReader *reader = png_get_error_ptr(png);
     fault_set(reader->fault, STATUS_INPUT, "%s: broken PNG file: %s", reader->path, why);
-    png_longjmp(png, 1);
+    longjmp(reader->failed, 1);
 }
 
 static void on_png_warning(png_structp png, png_const_charp why)
@@ -38,9 +42,9 @@ static void on_png_warning(png_structp png, png_const_charp why)
 
 static void give_bytes(png_structp png, png_bytep to, size_t count)
 {
-    PngReader *reader = png_get_io_ptr(png);
+    PngReader *reader = png_get_error_ptr(png);
     if (count > reader->left)
-        png_error(png, "cut off");
+        on_png_error(png, "cut off");
     memcpy(to, reader->at, count);
     reader->at += count;
     reader->left -= count;
@@ -53,7 +57,6 @@ static void ask_for_rgba(png_structp png)
     png_set_scale_16(png);
     png_set_gray_to_rgb(png);
     png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
-    png_set_interlace_handling(png);
 }
 
 static bool check_image_size(PngReader *reader, int64_t width, int64_t height, ImageShape shape)
@@ -69,7 +72,8 @@ static bool check_image_size(PngReader *reader, int64_t width, int64_t height, I
 static bool make_rows(PngReader *reader, ImageShape shape)
 {
     int64_t bytes, row = shape.width * RGBA;
-    if (!checked_multiply(row, shape.height, &bytes))
+    if (!checked_multiply(row, shape.height, &bytes) ||
+        !checked_add(bytes, shape.width * (WIDEST - RGBA), &bytes))
         return fault_memory(reader->fault, INT64_MAX, reader->path);
     reader->pixel = malloc((size_t)bytes + 1);
     reader->row = malloc((size_t)shape.height * sizeof *reader->row);
@@ -80,21 +84,25 @@ static bool make_rows(PngReader *reader, ImageShape shape)
     return true;
 }
 
-/* libpng leaves by longjmp: all that is changed on the way lives in *reader. */
-static bool read_pixels(PngReader *reader, png_structp png, png_infop info, ImageShape shape)
+/* libpng leaves by longjmp: all that is changed on the way lives in *reader. Its own limits are enough, since the sides are
+   checked before their product is used; and should it find another kind of pixel than it was asked for, there is room. */
+static bool read_pixels(PngReader *reader, ImageShape shape)
 {
-    if (setjmp(png_jmpbuf(png)))
+    if (setjmp(reader->failed))
         return false;
-    png_set_user_limits(png, PNG_SIDE_LIMIT, PNG_SIDE_LIMIT);
-    png_set_chunk_malloc_max(png, PNG_CHUNK_LIMIT);
+    png_structp png = reader->png =
+        png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, on_png_error, on_png_warning);
+    png_infop info = reader->info = png ? png_create_info_struct(png) : NULL;
+    if (!info)
+        return fault_memory(reader->fault, 0, "libpng");
     png_set_read_fn(png, reader, give_bytes);
     png_read_info(png, info);
-    if (!check_image_size(reader, png_get_image_width(png, info), png_get_image_height(png, info), shape))
+    png_uint_32 width, height;
+    int depth, color;
+    png_get_IHDR(png, info, &width, &height, &depth, &color, NULL, NULL, NULL);
+    if (!check_image_size(reader, width, height, shape))
         return false;
     ask_for_rgba(png);
-    png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)shape.width * RGBA)
-        return fault_set(reader->fault, STATUS_INPUT, "%s: a PNG file of an unknown kind", reader->path);
     if (!make_rows(reader, shape))
         return false;
     png_read_image(png, reader->row);
@@ -124,15 +132,14 @@ bool png_decode(const unsigned char *bytes, size_t size, const char *path, Image
         return fault_set(fault, STATUS_INPUT,
                          "%s: a PNG file has 1 or 3 channels, the network reads %" PRId64, path,
                          shape.channels);
-    if (size < 8 || png_sig_cmp(bytes, 0, 8) != 0)
+    if (size < SIGNATURE || memcmp(bytes, "\x89PNG\r\n\x1a\n", SIGNATURE) != 0)
         return fault_set(fault, STATUS_INPUT, "%s is no PNG file", path);
     PngReader reader = {.at = bytes, .left = size, .path = path, .fault = fault};
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_png_error, on_png_warning);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    bool done = info ? read_pixels(&reader, png, info, shape) : fault_memory(fault, 0, "libpng");
+    bool done = read_pixels(&reader, shape);
     if (done)
         give_pixels(reader.pixel, shape, to);
-    png_destroy_read_struct(png ? &png : NULL, info ? &info : NULL, NULL);
+    if (reader.png)
+        png_destroy_read_struct(&reader.png, &reader.info, NULL);
     free(reader.row);
     free(reader.pixel);
     return done;

@@ -33,8 +33,8 @@ void interrupt_begin(InterruptState *state)
 {
     stop_signal = save_request = 0;
     for (int i = 0; i < INTERRUPT_SIGNALS; i++) {
-        struct sigaction action = {.sa_handler = signal_row[i].handler, .sa_flags = SA_RESTART};
-        sigemptyset(&action.sa_mask);
+        struct sigaction action = {.sa_handler = signal_row[i].handler,
+                                   .sa_flags = SA_RESTART}; /* and no mask */
         sigaction(signal_row[i].signal, &action, &state->before[i]);
     }
 }

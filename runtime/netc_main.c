@@ -1,13 +1,23 @@
 #include "system.h"
 
 #include "cpu.h"
+#include "netc_main.h"
 #include "packed.h"
+#include "said.h"
 #include "session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef bool CommandFunction(const Session *session, Fault *fault);
+
+static bool command_info(const Session *session, Fault *fault)
+{
+    (void)fault;
+    said_print(stdout, session->description, session->line->json ? SAID_INFO_JSON : SAID_INFO, "");
+    return true;
+}
 
 static CommandFunction *command_function(Command command)
 {
@@ -44,19 +54,17 @@ static bool run_command(const Description *description, const NetcEngine *engine
     return command(&session, fault);
 }
 
-int netc_main_engine(const char *descriptor, const NetcEngine *engine, int argc, char **argv)
+int netc_run(Description *description, const NetcEngine *engine, int argc, char **argv, Fault *fault)
 {
-    Fault fault = {0};
-    Description description;
-    if (description_parse(&description, descriptor, &fault))
-        run_command(&description, engine, argc, argv, &fault);
-    const char *name = description.model ? description.model : "netc";
+    if (fault->status == STATUS_OK)
+        run_command(description, engine, argc, argv, fault);
+    const char *name = description->model ? description->model : "netc";
     if (fflush(stdout) != 0 || ferror(stdout))
-        fault_errno(&fault, "cannot write to", "standard output");
-    if (*fault.text)
-        fprintf(stderr, "%s: %s%s\n", name, fault.status > STATUS_INTERRUPTED ? "" : "error: ", fault.text);
-    description_free(&description);
-    return fault.status;
+        fault_errno(fault, "cannot write to", "standard output");
+    if (*fault->text)
+        fprintf(stderr, "%s: %s%s\n", name, fault->status > STATUS_INTERRUPTED ? "" : "error: ", fault->text);
+    description_free(description);
+    return fault->status;
 }
 
 typedef struct NativeKernels {
@@ -70,37 +78,25 @@ static void call_native(void *context, int kernel, void *const *buffer, const in
     native->kernel[kernel](buffer, argument, begin, end);
 }
 
-/* This and netc_main must run on any CPU. */
-CPU_BASELINE static int start(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
+/* Only in programs that are linked with the library, which is for any CPU. */
+static int run_packed(const char *descriptor, const NetcEngine *engine, int argc, char **argv)
 {
-    size_t length = 0, name_length;
-    const char *needs = description_needs(descriptor, &length);
-    const char *lacks = cpu_lacks(needs, length, &name_length);
-    if (lacks) {
-        /* fprintf is an inline function in some C libraries, for this CPU */
-        fputs("error: this program was compiled for a CPU with ", stderr);
-        fwrite(lacks, 1, name_length, stderr);
-        fputs(", which this CPU lacks (all it needs: ", stderr);
-        fwrite(needs, 1, length, stderr);
-        fputs(")\n", stderr);
-        return STATUS_MISSING;
-    }
-    NativeKernels native = {kernel};
-    NetcEngine engine = {call_native, &native};
-    return netc_main_engine(descriptor, &engine, argc, argv);
+    Fault fault = {0};
+    Description description;
+    if (!descriptor_unpack(&description, descriptor, &fault) ||
+        cpu_suffices(description.needs, strlen(description.needs)))
+        return netc_run(&description, engine, argc, argv, &fault);
+    description_free(&description);
+    return STATUS_MISSING;
 }
 
 CPU_BASELINE int netc_main(const char *descriptor, NetcKernel *const *kernel, int argc, char **argv)
 {
-    if (!descriptor_is_packed(descriptor))
-        return start(descriptor, kernel, argc, argv);
-    Fault fault = {0};
-    char *text = descriptor_unpack(descriptor, &fault);
-    if (!text) {
-        fprintf(stderr, "netc: error: %s\n", fault.text);
-        return fault.status;
-    }
-    int status = start(text, kernel, argc, argv);
-    free(text);
-    return status;
+    int (*main_text)(const char *, const NetcEngine *, int, char **) =
+        netc_main_text; /* NULL: not linked, as the program did not ask for it */
+    NativeKernels native = {kernel};
+    NetcEngine engine = {call_native, &native};
+    if (descriptor_is_packed(descriptor))
+        return run_packed(descriptor, &engine, argc, argv);
+    return main_text ? main_text(descriptor, &engine, argc, argv) : STATUS_INTERNAL;
 }

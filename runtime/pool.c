@@ -27,6 +27,7 @@ enum {
     POOL_SLEEPS = 0x800, /* the caller sleeps until nobody is inside */
     POOL_OPEN = 0x1000,
     POOL_JOB = 0x2000, /* one job further */
+    POOL_CPU_SETS = 8, /* as many CPUs as these tell of */
     POOL_STOP = 0,     /* a word without a job's number */
     POOL_CHUNKS = 4,   /* a thread's share of a job, in chunks */
     POOL_SPINS = 1500,
@@ -213,11 +214,15 @@ int pool_threads(const Pool *pool) { return pool->threads; }
 
 int pool_online_cpus(void)
 {
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
 #if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        online = CPU_COUNT(&set);
+    cpu_set_t set[POOL_CPU_SETS];
+    int online = 0;
+    memset(set, 0, sizeof set);
+    sched_getaffinity(0, sizeof set, set);
+    for (int i = 0; i < POOL_CPU_SETS * CPU_SETSIZE; i++)
+        online += CPU_ISSET_S(i, sizeof set, set) != 0;
+#else
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
 #endif
     if (online < 1)
         return 1;

@@ -5,6 +5,7 @@
 #include "npy.h"
 #include "session.h"
 #include "tensor_view.h"
+#include "text_out.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -88,7 +89,7 @@ static void print_sample(const Predictor *predictor, const PredictOutput *output
     else
         for (int64_t i = 0; i < output->elements; i++)
             printf(" %.9g", output_value(values, b->element, i));
-    putchar('\n');
+    fputc('\n', stdout);
 }
 
 static bool collect_output(Predictor *predictor, PredictOutput *output, const TensorView *view, int64_t count)
@@ -260,10 +261,11 @@ static bool take_files(Predictor *predictor)
 static const char *file_of_input(const Predictor *predictor, const char *name)
 {
     const CommandLine *line = predictor->session->line;
-    size_t length = strlen(name);
-    for (int i = 0; i < line->inputs; i++)
-        if (strncmp(line->input[i], name, length) == 0 && line->input[i][length] == '=')
-            return line->input[i] + length + 1;
+    for (int i = 0; i < line->inputs; i++) {
+        const char *rest = text_after(line->input[i], name);
+        if (rest && *rest == '=')
+            return rest + 1;
+    }
     return NULL;
 }
 
@@ -357,14 +359,14 @@ static bool write_output(const Predictor *predictor, const PredictOutput *output
     const DescribedBuffer *b = &predictor->description->buffer[output->result->buffer];
     char folder_path[4096] = ".", name[OUTPUT_NAME], suffix[60] = "";
     if (slash)
-        snprintf(folder_path, sizeof folder_path, "%.*s", (int)(slash - path) + (slash == path), path);
+        text_format(folder_path, sizeof folder_path, "%.*s", (int)(slash - path) + (slash == path), path);
     const char *file_name = slash ? slash + 1 : path;
     if (predictor->outputs > 1)
-        snprintf(suffix, sizeof suffix, ".%.50s.npy", output->result->name);
+        text_format(suffix, sizeof suffix, ".%.50s.npy", output->result->name);
     size_t stem = strlen(file_name) - (*suffix && ends_in(file_name, ".npy") ? 4 : 0);
     if (stem + strlen(suffix) >= sizeof name)
         return fault_set(predictor->fault, STATUS_USAGE, "--output: the name is too long");
-    snprintf(name, sizeof name, "%.*s%s", (int)stem, file_name, suffix);
+    text_format(name, sizeof name, "%.*s%s", (int)stem, file_name, suffix);
 
     int64_t dim[DESCRIPTION_RANK] = {predictor->done};
     for (int i = 1; i < b->rank; i++)

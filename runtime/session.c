@@ -4,6 +4,7 @@
 #include "random.h"
 #include "session.h"
 #include "tensor_view.h"
+#include "text_out.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -45,7 +46,7 @@ void session_set_scalars(const Session *session, Machine *machine, uint64_t seed
 
 void session_default_folder(const Session *session, char *path, size_t size)
 {
-    snprintf(path, size, "runs/%s", session->description->model);
+    text_format(path, size, "runs/%s", session->description->model);
 }
 
 /* Whole numbers are 0 or 1, for they may be classes or indices, and any has at least two; bytes are all
@@ -79,7 +80,7 @@ bool session_load_weights(const Session *session, Machine *machine, Fault *fault
     char folder[1000], path[1100];
     Checkpoint checkpoint;
     session_default_folder(session, folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/%s", folder, checkpoint_best);
+    text_format(path, sizeof path, "%s/%s", folder, checkpoint_best);
     bool done = checkpoint_open(&checkpoint, session->line->weights ? session->line->weights : path, fault);
     if (done) {
         session_set_scalars(session, machine, checkpoint_seed(&checkpoint), session->line->option, 1);

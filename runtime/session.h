@@ -17,7 +17,6 @@ typedef struct Session {
 bool command_train(const Session *session, Fault *fault);
 bool command_test(const Session *session, Fault *fault);
 bool command_predict(const Session *session, Fault *fault);
-bool command_info(const Session *session, Fault *fault);
 bool command_bench(const Session *session, Fault *fault);
 
 /* A machine for phases and batches up to `batch`, with the threads of the command line. */

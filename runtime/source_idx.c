@@ -4,8 +4,10 @@
 #include "file.h"
 #include "source.h"
 #include "source_idx.h"
+#include "text_out.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -169,10 +171,10 @@ bool idx_read(IdxFile *idx, const char *path, int rank, DataSet *set, Fault *fau
 static const char *find_file(DataSet *set, const char *name, Fault *fault)
 {
     char path[4096], packed[80];
-    snprintf(packed, sizeof packed, "%s.gz", name);
-    if (path_join(path, sizeof path, set->folder, name) && access(path, F_OK) == 0)
+    text_format(packed, sizeof packed, "%s.gz", name);
+    if (path_join(path, sizeof path, set->folder, name) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
         return dataset_string(set, path, fault);
-    if (path_join(path, sizeof path, set->folder, packed) && access(path, F_OK) == 0)
+    if (path_join(path, sizeof path, set->folder, packed) && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
         return dataset_string(set, path, fault);
     fault_set(fault, STATUS_INPUT, "in the data folder %s there is neither %s nor %s", set->folder, name,
               packed);

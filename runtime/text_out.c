@@ -3,10 +3,32 @@
 #include "text_out.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Not inlined, or what is known of `to` would call for a function of its own. */
+__attribute__((noinline)) int text_format_list(char *to, size_t size, const char *format, va_list arguments)
+{
+    return vsnprintf(to, size, format, arguments);
+}
+
+int text_format(char *to, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = text_format_list(to, size, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
+const char *text_after(const char *text, const char *beginning)
+{
+    while (*beginning)
+        if (*text++ != *beginning++)
+            return NULL;
+    return text;
+}
 
 void text_out_bytes(TextOut *out, const char *bytes, size_t count)
 {
@@ -21,7 +43,7 @@ void text_out(TextOut *out, const char *format, ...)
     char piece[200];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(piece, sizeof piece, format, arguments);
+    int length = text_format_list(piece, sizeof piece, format, arguments);
     va_end(arguments);
     if (length > 0)
         text_out_bytes(out, piece, (size_t)length < sizeof piece ? (size_t)length : sizeof piece - 1);
@@ -44,7 +66,7 @@ void text_out_number(TextOut *out, double value, bool single)
 {
     char digits[40] = "null";
     for (int precision = 1; precision <= 17 && isfinite(value); precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        text_format(digits, sizeof digits, "%.*g", precision, value);
         double back = strtod(digits, NULL);
         if (back == value || (single && (float)back == (float)value))
             break;

@@ -4,6 +4,7 @@
 #include "checkpoint.h"
 #include "interrupt.h"
 #include "session.h"
+#include "text_out.h"
 #include "training_report.h"
 
 #include <inttypes.h>
@@ -189,9 +190,9 @@ static bool nan_fault(const Trainer *trainer, double loss)
         size_t used = strlen(options);
         double value = trainer->state.option[i];
         if (isnan(value))
-            snprintf(options + used, sizeof options - used, " --%s X", d->option[i].name);
+            text_format(options + used, sizeof options - used, " --%s X", d->option[i].name);
         else
-            snprintf(options + used, sizeof options - used, " --%s (now %g)", d->option[i].name, value);
+            text_format(options + used, sizeof options - used, " --%s (now %g)", d->option[i].name, value);
     }
     int64_t step = trainer->state.step + 1;
     return fault_set(trainer->fault, STATUS_NAN,

@@ -42,7 +42,7 @@ static size_t keep_rows(char *text, int64_t epoch)
     size_t kept = 0, rows = 0;
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
         bool head = line == text,
-             row = !head && *line >= '1' && *line <= '9' && strtoll(line, NULL, 10) <= epoch;
+             row = !head && *line >= '1' && *line <= '9' && (int64_t)strtoull(line, NULL, 10) <= epoch;
         if (head || row) {
             memmove(text + kept, line, (size_t)(end + 1 - line));
             kept += (size_t)(end + 1 - line);

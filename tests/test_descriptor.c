@@ -1,11 +1,11 @@
 #include "description.h"
+#include "descriptor.h"
 #include "packed.h"
 #include "toy_program.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 static const char toy[] = TOY_DESCRIPTOR("avx2,fma", TOY_VALID);
 static Fault fault;
@@ -79,46 +79,95 @@ START_TEST(needs_are_found_without_parsing)
 }
 END_TEST
 
-/* The descriptor as object files have it, with the sizes that its first line tells. */
-static char *packed(size_t bytes, size_t stream_bytes)
+/* The same description, to the last field: its text is the same once it is packed again. */
+START_TEST(what_is_packed_is_unpacked)
 {
-    static Bytef stream[sizeof toy + 100];
-    unsigned long length = sizeof stream;
-    ck_assert_int_eq(compress(stream, &length, (const Bytef *)toy, sizeof toy - 1), Z_OK);
-    char *whole = calloc(1, sizeof stream + 100);
-    int head = snprintf(whole, 100, "%s%zu %zu\n", DESCRIPTOR_PACKED, bytes,
-                        stream_bytes ? stream_bytes : (size_t)length);
-    memcpy(whole + head, stream, length);
-    return whole;
-}
-
-START_TEST(a_packed_text_is_unpacked)
-{
-    char *whole = packed(sizeof toy - 1, 0), *text = descriptor_unpack(whole, &fault);
-    ck_assert(descriptor_is_packed(whole) && !descriptor_is_packed(toy));
-    ck_assert_ptr_nonnull(text);
-    ck_assert_str_eq(text, toy);
-    free(text);
-    free(whole);
+    size_t bytes = 0, again = 0;
+    char *packed = netc_pack(toy, &bytes);
+    ck_assert_ptr_nonnull(packed);
+    ck_assert(descriptor_is_packed(packed) && !descriptor_is_packed(toy));
+    Description unpacked;
+    fault = (Fault){0};
+    ck_assert_msg(descriptor_unpack(&unpacked, packed, &fault), "%s", fault.text);
+    ck_assert_msg(description_check(&unpacked, &fault), "%s", fault.text);
+    ck_assert(parse(toy));
+    ck_assert_str_eq(unpacked.needs, d.needs);
+    ck_assert_str_eq(unpacked.training, d.training);
+    ck_assert_str_eq(unpacked.source[1].argument[0].string, "nowhere");
+    for (int i = 0; i < d.buffers; i++) {
+        ck_assert_str_eq(unpacked.buffer[i].name, d.buffer[i].name);
+        unpacked.buffer[i].name = d.buffer[i].name;
+        ck_assert_mem_eq(&unpacked.buffer[i], &d.buffer[i], sizeof d.buffer[i]);
+    }
+    for (int i = 0; i < d.kernels; i++)
+        ck_assert_double_eq(unpacked.kernel[i].flops, d.kernel[i].flops);
+    ck_assert_int_eq(unpacked.phase[RUN_FINISH].result[1].role, RESULT_IS_METRIC);
+    for (int i = 0; i < d.calls; i++) {
+        ck_assert_int_eq(unpacked.call[i].kernel, d.call[i].kernel);
+        ck_assert_mem_eq(unpacked.call[i].buffer, d.call[i].buffer,
+                         (size_t)d.call[i].buffers * sizeof *d.call[i].buffer);
+        ck_assert_mem_eq(unpacked.call[i].argument, d.call[i].argument,
+                         (size_t)d.call[i].arguments * sizeof *d.call[i].argument);
+    }
+    char *second = descriptor_pack(&unpacked, &again);
+    ck_assert_int_eq(bytes, again);
+    ck_assert_mem_eq(packed, second, bytes);
+    free(second);
+    free(packed);
+    description_free(&unpacked);
+    description_free(&d);
 }
 END_TEST
 
-START_TEST(a_damaged_packed_text_is_refused)
+/* Extreme numbers, and none: a program that does not train. */
+START_TEST(numbers_of_all_sizes_are_packed)
 {
-    size_t sizes[][2] = {{sizeof toy, 0}, {sizeof toy - 2, 0}, {sizeof toy - 1, 100}, {0, 0}, {SIZE_MAX, 0}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        char *whole = packed(sizes[i][0], sizes[i][1]);
-        fault = (Fault){0};
-        ck_assert_ptr_null(descriptor_unpack(whole, &fault));
-        ck_assert_int_ne(fault.status, STATUS_OK);
-        free(whole);
-    }
+    int64_t number[] = {INT64_MIN, INT64_MAX, 0, -1, 1};
+    DescribedCall call = {.name = "", .arguments = 5, .argument = number};
+    DescribedKernel kernel = {.name = "k", .flops = 1e300, .bytes = -0.1};
+    Description unpacked, small = {.model = "m",
+                                   .hash = "",
+                                   .version = "",
+                                   .cpu = "",
+                                   .needs = "",
+                                   .seed = UINT64_MAX,
+                                   .kernels = 1,
+                                   .kernel = &kernel,
+                                   .calls = 1,
+                                   .call = &call};
+    size_t bytes;
+    char *packed = descriptor_pack(&small, &bytes);
     fault = (Fault){0};
-    char *bare = calloc(1, 200);
-    memcpy(bare, DESCRIPTOR_PACKED, sizeof DESCRIPTOR_PACKED);
-    ck_assert_ptr_null(descriptor_unpack(bare, &fault));
-    ck_assert_str_eq(fault.text, "broken descriptor: it cannot be unpacked");
-    free(bare);
+    ck_assert_msg(descriptor_unpack(&unpacked, packed, &fault), "%s", fault.text);
+    ck_assert_ptr_null(unpacked.training);
+    ck_assert(unpacked.seed == UINT64_MAX);
+    ck_assert_double_eq(unpacked.kernel[0].flops, 1e300);
+    ck_assert_double_eq(unpacked.kernel[0].bytes, -0.1);
+    ck_assert_mem_eq(unpacked.call[0].argument, number, sizeof number);
+    description_free(&unpacked);
+    free(packed);
+}
+END_TEST
+
+/* zlib's checksum finds every bit; the head says what another netc's differs in. */
+START_TEST(a_damaged_packed_descriptor_is_refused)
+{
+    size_t bytes = 0;
+    char *packed = netc_pack(toy, &bytes);
+    for (size_t i = sizeof(PackedHead); i < bytes; i++) {
+        packed[i] ^= 4;
+        fault = (Fault){0};
+        ck_assert(!descriptor_unpack(&d, packed, &fault));
+        ck_assert_str_eq(fault.text, "broken descriptor: it cannot be unpacked");
+        description_free(&d);
+        packed[i] ^= 4;
+    }
+    packed[1]++;
+    fault = (Fault){0};
+    ck_assert(!descriptor_unpack(&d, packed, &fault));
+    ck_assert_str_eq(fault.text, "broken descriptor: another netc packed it");
+    description_free(&d);
+    free(packed);
 }
 END_TEST
 
@@ -285,8 +334,9 @@ int main(void)
     TCase *cases = tcase_create("descriptor");
     tcase_add_test(cases, every_line_is_read);
     tcase_add_test(cases, sizes_at_a_batch);
-    tcase_add_test(cases, a_packed_text_is_unpacked);
-    tcase_add_test(cases, a_damaged_packed_text_is_refused);
+    tcase_add_test(cases, what_is_packed_is_unpacked);
+    tcase_add_test(cases, numbers_of_all_sizes_are_packed);
+    tcase_add_test(cases, a_damaged_packed_descriptor_is_refused);
     tcase_add_test(cases, needs_are_found_without_parsing);
     tcase_add_test(cases, loops_are_read);
     tcase_add_test(cases, slices_are_of_lists);
