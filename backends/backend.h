@@ -10,12 +10,14 @@ enum { STATUS_OK = 0, STATUS_INPUT = 1, STATUS_USAGE = 2, STATUS_INTERNAL = 3, S
 
 typedef struct BackendOptions {
     int level;                     /* -O0 … 3: compile time against speed, never other bits */
+    int threads;                   /* that compile; never other bytes */
     bool verify;                   /* check what is built, too: always done where assertions are on */
     const char *output;            /* the file to write; "-" is standard output */
     const char *compiler;          /* --cc: the C compiler that links; NULL is the target's, see link.h */
     const char *library;           /* the runtime to link with; NULL is netc's */
     const char *const *link_flags; /* further arguments for the linking compiler, then NULL; or NULL */
     bool show_commands;            /* -v: the command that links, on diag->out */
+    bool time;                     /* print how long each step took, on diag->out */
     Diagnostics *diag;
 } BackendOptions;
 
