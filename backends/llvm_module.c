@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "llvm_kernel.h"
 
+#include <assert.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Linker.h>
 #include <llvm-c/Target.h>
@@ -106,20 +107,17 @@ static LLVMValueRef new_constant(LlvmModule *m, const char *name, LLVMValueRef v
     return global;
 }
 
-/* What a kernel is called in other modules. */
-static const char *kernel_symbol(LlvmModule *m, int index)
-{
-    return arena_printf(m->arena, "netc_kernel.%d", index);
-}
-
-/* The function itself stays internal, so that one that equals another can vanish. */
-void llvm_module_add_kernel(LlvmModule *m, const Kernel *kernel, int index)
+/* Other modules know it by a name of its own: so a function that equals another can still vanish. */
+void llvm_module_add_kernel(LlvmModule *m, const Kernel *kernel)
 {
     double start = clock_seconds();
+    const char *name = llvm_kernel_name(m->arena, kernel);
     LLVMValueRef function = llvm_build_kernel(m->arena, m->module, m->options.target, kernel);
-    LLVMValueRef symbol =
-        LLVMAddAlias2(m->module, LLVMGlobalGetValueType(function), 0, function, kernel_symbol(m, index));
-    LLVMSetVisibility(symbol, LLVMHiddenVisibility);
+    LLVMSetValueName2(function, "", 0);
+    LLVMSetLinkage(function, LLVMPrivateLinkage);
+    assert(!LLVMGetNamedGlobalAlias(m->module, name, strlen(name)));
+    LLVMValueRef alias = LLVMAddAlias2(m->module, llvm_kernel_type(m->context), 0, function, name);
+    LLVMSetVisibility(alias, LLVMHiddenVisibility);
     m->times.build += clock_seconds() - start;
 }
 
@@ -128,7 +126,7 @@ void llvm_module_add_table(LlvmModule *m, Kernel *const *kernel, int count)
     LLVMTypeRef pointer = LLVMPointerTypeInContext(m->context, 0), type = llvm_kernel_type(m->context);
     m->symbol = arena_alloc(m->arena, ((size_t)count + 1) * sizeof *m->symbol);
     for (int i = 0; i < count; i++) {
-        m->symbol[i] = LLVMAddFunction(m->module, kernel_symbol(m, i), type);
+        m->symbol[i] = LLVMAddFunction(m->module, llvm_kernel_name(m->arena, kernel[i]), type);
         LLVMSetVisibility(m->symbol[i], LLVMHiddenVisibility);
     }
     m->kernel = kernel;
@@ -283,16 +281,20 @@ bool llvm_module_join(LlvmModule *m, LlvmModule *other)
     return !broken;
 }
 
-/* What a name of the table stands for, which is no longer known elsewhere. LLVM may have given it to the function itself. */
-static LLVMValueRef hide_kernel(LlvmModule *m, LLVMValueRef symbol, int index)
+/* The function behind a name that no other module has to know. -O3 may have given it the name already. */
+static LLVMValueRef close_kernel(LlvmModule *m, LLVMValueRef named, const Kernel *kernel)
 {
-    LLVMSetVisibility(symbol, LLVMDefaultVisibility);
-    LLVMSetLinkage(symbol, LLVMInternalLinkage);
-    if (LLVMIsAGlobalAlias(symbol))
-        return LLVMAliasGetAliasee(symbol);
-    const char *name = llvm_kernel_name(m->arena, m->kernel[index]);
-    LLVMSetValueName2(symbol, name, strlen(name));
-    return symbol;
+    const char *name = llvm_kernel_name(m->arena, kernel);
+    LLVMValueRef function = named;
+    LLVMSetVisibility(named, LLVMDefaultVisibility);
+    LLVMSetLinkage(named, LLVMInternalLinkage);
+    if (LLVMIsAGlobalAlias(named)) {
+        LLVMSetValueName2(named, "", 0);
+        function = LLVMAliasGetAliasee(named);
+    }
+    LLVMSetLinkage(function, LLVMInternalLinkage);
+    LLVMSetValueName2(function, name, strlen(name));
+    return function;
 }
 
 bool llvm_module_close(LlvmModule *m)
@@ -300,7 +302,7 @@ bool llvm_module_close(LlvmModule *m)
     LLVMTypeRef pointer = LLVMPointerTypeInContext(m->context, 0);
     LLVMValueRef old = LLVMGetInitializer(m->table);
     for (int i = 0; i < m->kernels; i++)
-        m->symbol[i] = hide_kernel(m, LLVMGetOperand(old, (unsigned)i), i);
+        m->symbol[i] = close_kernel(m, LLVMGetOperand(old, (unsigned)i), m->kernel[i]);
     LLVMSetInitializer(m->table, LLVMConstArray2(pointer, m->symbol, (uint64_t)m->kernels));
     return run_passes(m, "globaldce") && is_sound(m);
 }

@@ -32,8 +32,8 @@ void llvm_module_free(LlvmModule *m);
 
 #define LLVM_TABLE "netc_kernels"
 
-/* A kernel as a function; its index in LLVM_TABLE tells the name by which modules refer to it. */
-void llvm_module_add_kernel(LlvmModule *m, const Kernel *kernel, int index);
+/* A kernel as a function, to which modules refer by the kernel's name. */
+void llvm_module_add_kernel(LlvmModule *m, const Kernel *kernel);
 
 /* LLVM_TABLE, an array of pointers to kernels of whatever modules. Once. */
 void llvm_module_add_table(LlvmModule *m, Kernel *const *kernel, int count);

@@ -120,7 +120,7 @@ static bool build(LlvmProgram *p, Part *part, LlvmModule *beside)
 {
     part->module = llvm_module_new(p->options, beside);
     for (int i = 0; i < part->kernel.count; i++)
-        llvm_module_add_kernel(part->module, p->kernel[part->kernel.at[i]], part->kernel.at[i]);
+        llvm_module_add_kernel(part->module, p->kernel[part->kernel.at[i]]);
     return llvm_module_optimize(part->module, part->shares);
 }
 
