@@ -10,6 +10,7 @@ enum { STATUS_OK = 0, STATUS_INPUT = 1, STATUS_USAGE = 2, STATUS_INTERNAL = 3, S
 
 typedef struct BackendOptions {
     int level;                     /* -O0 … 3: compile time against speed, never other bits */
+    int threads;                   /* that compile; never other bytes */
     bool verify;                   /* check what is built, too: always done where assertions are on */
     const char *output;            /* the file to write; "-" is standard output */
     const char *compiler;          /* --cc: the C compiler that links; NULL is the target's, see link.h */
@@ -18,6 +19,7 @@ typedef struct BackendOptions {
     bool show_commands;            /* -v: the command that links, on diag->out */
     /* The form of a descriptor that object files for this machine have, to be freed; NULL: text, as everywhere else. */
     char *(*pack)(const char *descriptor, size_t *bytes);
+    bool time;                     /* print how long each step took, on diag->out */
     Diagnostics *diag;
 } BackendOptions;
 

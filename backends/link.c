@@ -24,6 +24,7 @@ typedef struct Link {
     const BackendOptions *options;
     const Target *target;
     const char *compiler;
+    Command object;   /* the names of the files */
     sigset_t signals; /* the mask of who called */
 } Link;
 
@@ -41,7 +42,7 @@ static void show(FILE *out, const Command *command)
     fputc('\n', out);
 }
 
-/* While the temporary file exists, the signals that would end this process wait; the child gets them as ever.
+/* While temporary files exist, the signals that would end this process wait; the child gets them as ever.
  */
 static void hold_signals(sigset_t *before)
 {
@@ -257,7 +258,7 @@ static bool starts_itself(const Link *link, const Runtime *runtime)
 #endif
 }
 
-static Command link_command(Link *link, const char *object, const Runtime *runtime, const char *program)
+static Command link_command(Link *link, const Runtime *runtime, const char *program)
 {
     static const char *const before[] = {"-pie",
                                          "-Wl,--gc-sections",
@@ -281,7 +282,7 @@ static Command link_command(Link *link, const char *object, const Runtime *runti
     add_all(link, &command, &runtime->before);
     add(link, &command, "-o");
     add(link, &command, program);
-    add(link, &command, object);
+    add_all(link, &command, &link->object);
     add(link, &command, runtime->file);
     add_all(link, &command, &runtime->after);
     for (size_t i = 0; i < sizeof after / sizeof *after; i++)
@@ -291,12 +292,12 @@ static Command link_command(Link *link, const char *object, const Runtime *runti
 }
 
 /* Links into a file of another name, which becomes options->output when it is whole. */
-static int link_object(Link *link, const char *object, const Runtime *runtime)
+static int link_objects(Link *link, const Runtime *runtime)
 {
     const BackendOptions *options = link->options;
     Output output;
     if (output_start(&output, options->output)) {
-        Command command = link_command(link, object, runtime, output.written);
+        Command command = link_command(link, runtime, output.written);
         int status = run(link, &command, STDERR_FILENO);
         if (status) {
             output_drop(&output);
@@ -309,14 +310,14 @@ static int link_object(Link *link, const char *object, const Runtime *runtime)
     return STATUS_INPUT;
 }
 
-static int link_with_library(Link *link, const char *object)
+static int link_with_library(Link *link)
 {
     Runtime runtime = {0};
     int status = use_library(link, &runtime);
-    return status ? status : link_object(link, object, &runtime);
+    return status ? status : link_objects(link, &runtime);
 }
 
-static int link_with_source(Link *link, const char *object)
+static int link_with_source(Link *link)
 {
     char *source = arena_printf(link->arena, "%s.XXXXXX.c", link->options->output);
     Runtime runtime = {.file = source};
@@ -325,12 +326,23 @@ static int link_with_source(Link *link, const char *object)
         return status;
     if (!write_file(link->options, source, netc_runtime_source, strlen(netc_runtime_source)))
         return STATUS_INPUT;
-    status = link_object(link, object, &runtime);
+    status = link_objects(link, &runtime);
     unlink(source);
     return status;
 }
 
-int link_program(const BackendOptions *options, const Target *target, const void *object, size_t bytes)
+static bool write_objects(Link *link, const Text *object, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *path = arena_printf(link->arena, "%s.XXXXXX.o", link->options->output);
+        if (!write_file(link->options, path, object[i].at, object[i].length))
+            return false;
+        list_add(link->arena, &link->object, path);
+    }
+    return true;
+}
+
+int link_program(const BackendOptions *options, const Target *target, const Text *object, int count)
 {
     Arena *arena = arena_new();
     bool foreign = target_is_foreign(target);
@@ -338,13 +350,11 @@ int link_program(const BackendOptions *options, const Target *target, const void
     if (!link.compiler)
         link.compiler = foreign ? arena_printf(arena, "%s-gcc", target->tools) : "cc";
     int status = STATUS_INPUT;
-    char *path = arena_printf(arena, "%s.XXXXXX.o", options->output);
     hold_signals(&link.signals);
-    if (write_file(options, path, object, bytes)) {
-        status =
-            foreign && !options->library ? link_with_source(&link, path) : link_with_library(&link, path);
-        unlink(path);
-    }
+    if (write_objects(&link, object, count))
+        status = foreign && !options->library ? link_with_source(&link) : link_with_library(&link);
+    for (int i = 0; i < link.object.count; i++)
+        unlink(link.object.at[i]);
     sigprocmask(SIG_SETMASK, &link.signals, NULL);
     arena_free(arena);
     return status;

@@ -1,27 +1,23 @@
 #include "llvm_emit.h"
+#include "clock.h"
 #include "link.h"
 #include "llvm_jit.h"
+#include "llvm_program.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static LlvmOptions llvm_options(const Program *program, const BackendOptions *options)
 {
-    LlvmOptions own = {
-        .target = program->target, .level = options->level, .verify = options->verify, .diag = options->diag};
+    LlvmOptions own = {.target = program->target,
+                       .level = options->level,
+                       .verify = options->verify,
+                       .time = options->time,
+                       .diag = options->diag};
 #ifndef NDEBUG
     own.verify = true;
 #endif
     return own;
-}
-
-/* What a file holds, made from an optimised module of the whole program. */
-typedef bool Maker(LlvmModule *module, Text *bytes);
-
-static bool print_module(LlvmModule *module, Text *text)
-{
-    llvm_module_print(module, text);
-    return true;
 }
 
 /* A third of the bytes or less, and nothing to read at start. What people read stays text, and so does what is linked
@@ -39,7 +35,7 @@ static bool pack(Text *descriptor, const BackendOptions *options)
 }
 
 /* The runtime's data sources, what makes slices side by side and what reads text; the library keeps some apart. */
-static void ask_for_parts(LlvmModule *module, const Program *program, bool packed)
+static void ask_for_parts(LlvmModule *frame, const Program *program, bool packed)
 {
     const Training *training = program->model->training;
     int sources = training ? training->source.count : 0, count = 0;
@@ -51,32 +47,34 @@ static void ask_for_parts(LlvmModule *module, const Program *program, bool packe
     if (!packed)
         symbol[count++] = "netc_main_text";
     if (count)
-        llvm_module_ask_for(module, symbol, count);
+        llvm_module_ask_for(frame, symbol, count);
 }
 
-static int make(const Program *program, const BackendOptions *options, Maker *maker, Text *bytes)
+static LlvmProgram *prepare(const Program *program, const BackendOptions *options, bool packed, bool names)
 {
     LlvmOptions own = llvm_options(program, options);
-    own.names = maker == print_module;
-    LlvmModule *module = llvm_module_new(program->kernel.at, program->kernel.count, own);
-    if (!module)
-        return STATUS_MISSING;
+    own.names = names;
+    LlvmProgram *p = llvm_program_new(program->kernel.at, program->kernel.count, own);
+    if (!p)
+        return NULL;
     Text descriptor = {NULL, 0, 0};
     program_descriptor(&descriptor, program);
-    bool packed =
-        maker == llvm_module_object && !target_is_foreign(program->target) && pack(&descriptor, options);
-    llvm_module_add_main(module, text_string(&descriptor), descriptor.length);
+    bool is_packed = packed && !target_is_foreign(program->target) && pack(&descriptor, options);
+    LlvmModule *frame = llvm_program_frame(p);
+    llvm_module_add_main(frame, text_string(&descriptor), descriptor.length);
     text_free(&descriptor);
-    ask_for_parts(module, program, packed);
-    bool made = llvm_module_optimize(module) && maker(module, bytes);
-    llvm_module_free(module);
-    return made ? STATUS_OK : STATUS_INTERNAL;
+    ask_for_parts(frame, program, is_packed);
+    return p;
 }
 
-static int emit(const Program *program, const BackendOptions *options, Maker *maker)
+static int emit(const Program *program, const BackendOptions *options, LlvmMaker *maker)
 {
+    LlvmProgram *p = prepare(program, options, maker == llvm_module_object, maker == llvm_module_print);
+    if (!p)
+        return STATUS_MISSING;
     Text bytes = {NULL, 0, 0};
-    int status = make(program, options, maker, &bytes);
+    int status = llvm_program_make(p, maker, &bytes) ? STATUS_OK : STATUS_INTERNAL;
+    llvm_program_free(p);
     if (!status)
         status = backend_write(options, bytes.at, bytes.length);
     text_free(&bytes);
@@ -95,7 +93,7 @@ int llvm_emit_assembly(const Program *program, const BackendOptions *options)
 
 int llvm_emit_text(const Program *program, const BackendOptions *options)
 {
-    return emit(program, options, print_module);
+    return emit(program, options, llvm_module_print);
 }
 
 int llvm_emit_program(const Program *program, const BackendOptions *options)
@@ -105,11 +103,18 @@ int llvm_emit_program(const Program *program, const BackendOptions *options)
         diag_report(options->diag, DIAG_ERROR, nowhere, "a program cannot be written to standard output");
         return STATUS_USAGE;
     }
-    Text object = {NULL, 0, 0};
-    int status = make(program, options, llvm_module_object, &object);
-    if (!status)
-        status = link_program(options, program->target, object.at, object.length);
-    text_free(&object);
+    LlvmProgram *p = prepare(program, options, true, false);
+    if (!p)
+        return STATUS_MISSING;
+    LlvmObjects objects;
+    int status = llvm_program_objects(p, options->threads, &objects) ? STATUS_OK : STATUS_INTERNAL;
+    if (!status) {
+        double start = clock_seconds();
+        status = link_program(options, program->target, objects.at, objects.count);
+        if (options->time)
+            fprintf(options->diag->out, "%-12s %9.3f ms\n", "link", 1e3 * (clock_seconds() - start));
+    }
+    llvm_program_free(p);
     return status;
 }
 
@@ -117,7 +122,8 @@ int llvm_emit_program(const Program *program, const BackendOptions *options)
 
 void *llvm_engine_start(const Program *program, const BackendOptions *options)
 {
-    return llvm_jit_new(program->kernel.at, program->kernel.count, llvm_options(program, options));
+    return llvm_jit_new(program->kernel.at, program->kernel.count, llvm_options(program, options),
+                        options->threads);
 }
 
 void llvm_engine_call(void *engine, int kernel, void *const *buffer, const int64_t *argument, int64_t begin,

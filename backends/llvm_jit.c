@@ -1,4 +1,5 @@
 #include "llvm_jit.h"
+#include "llvm_program.h"
 
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
@@ -21,18 +22,8 @@ static bool failed(Diagnostics *diag, LLVMErrorRef error)
     return true;
 }
 
-static bool make_object(Kernel *const *kernel, int count, LlvmOptions options, Text *object)
-{
-    LlvmModule *module = llvm_module_new(kernel, count, options);
-    if (!module)
-        return false;
-    bool made = llvm_module_optimize(module) && llvm_module_object(module, object);
-    llvm_module_free(module);
-    return made;
-}
-
 /* What the code calls (fmaf, memset) is found among the symbols of this process. */
-static bool load_object(LlvmJit *jit, const Text *object, Diagnostics *diag)
+static bool load_objects(LlvmJit *jit, const LlvmObjects *objects, Diagnostics *diag)
 {
     if (failed(diag, LLVMOrcCreateLLJIT(&jit->lljit, NULL)))
         return false;
@@ -43,28 +34,32 @@ static bool load_object(LlvmJit *jit, const Text *object, Diagnostics *diag)
         return false;
     LLVMOrcJITDylibAddGenerator(library, process);
 
-    LLVMMemoryBufferRef copy =
-        LLVMCreateMemoryBufferWithMemoryRangeCopy(object->at, object->length, "kernels");
+    for (int i = 0; i < objects->count; i++) {
+        LLVMMemoryBufferRef copy =
+            LLVMCreateMemoryBufferWithMemoryRangeCopy(objects->at[i].at, objects->at[i].length, "kernels");
+        if (failed(diag, LLVMOrcLLJITAddObjectFile(jit->lljit, library, copy)))
+            return false;
+    }
     LLVMOrcExecutorAddress address;
-    if (failed(diag, LLVMOrcLLJITAddObjectFile(jit->lljit, library, copy)) ||
-        failed(diag, LLVMOrcLLJITLookup(jit->lljit, &address, LLVM_TABLE)))
+    if (failed(diag, LLVMOrcLLJITLookup(jit->lljit, &address, LLVM_TABLE)))
         return false;
     jit->table = (LlvmFunction *const *)(uintptr_t)address;
     return true;
 }
 
-LlvmJit *llvm_jit_new(Kernel *const *kernel, int count, LlvmOptions options)
+LlvmJit *llvm_jit_new(Kernel *const *kernel, int count, LlvmOptions options, int threads)
 {
     if (!target_runs_here(options.target)) {
         diag_report(options.diag, DIAG_ERROR, (Span){NULL, 0, 0}, "this CPU cannot run code for %s",
                     options.target->name);
         return NULL;
     }
-    Text object = {NULL, 0, 0};
+    LlvmProgram *program = llvm_program_new(kernel, count, options);
     LlvmJit *jit = calloc(1, sizeof *jit);
-    bool ready =
-        jit && make_object(kernel, count, options, &object) && load_object(jit, &object, options.diag);
-    text_free(&object);
+    LlvmObjects objects;
+    bool ready = program && jit && llvm_program_objects(program, threads, &objects) &&
+                 load_objects(jit, &objects, options.diag);
+    llvm_program_free(program);
     if (ready)
         return jit;
     llvm_jit_free(jit);

@@ -7,8 +7,8 @@
 typedef struct LlvmJit LlvmJit;
 typedef void LlvmFunction(void *const *buffer, const int64_t *argument, int64_t begin, int64_t end);
 
-/* NULL after a diagnostic. The functions live until llvm_jit_free(). */
-LlvmJit *llvm_jit_new(Kernel *const *kernel, int count, LlvmOptions options);
+/* Compiled by so many threads. NULL after a diagnostic. The functions live until llvm_jit_free(). */
+LlvmJit *llvm_jit_new(Kernel *const *kernel, int count, LlvmOptions options, int threads);
 LlvmFunction *llvm_jit_function(const LlvmJit *jit, int kernel);
 void llvm_jit_free(LlvmJit *jit);
 

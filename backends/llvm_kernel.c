@@ -128,6 +128,10 @@ static void add_attribute(KernelBuilder *b, const char *name, const char *value)
 /* And below which a call costs nothing that counts: parts that are in several kernels become functions. */
 #define TINY_WORK 1e4
 
+static double work(const Kernel *kernel) { return kernel->flops + kernel->bytes; }
+
+bool llvm_kernel_shares_parts(const Kernel *kernel) { return kernel->once || work(kernel) < TINY_WORK; }
+
 static void add_attributes(KernelBuilder *b)
 {
     char bits[16];
@@ -135,10 +139,9 @@ static void add_attributes(KernelBuilder *b)
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(b->context, nounwind, 0));
-    double work = b->kernel->flops + b->kernel->bytes;
-    if (!b->kernel->once && work >= TINY_WORK)
+    if (!llvm_kernel_shares_parts(b->kernel))
         add_attribute(b, "nooutline", "");
-    if (b->kernel->once || work < SMALL_WORK) {
+    if (b->kernel->once || work(b->kernel) < SMALL_WORK) {
         unsigned small = LLVMGetEnumAttributeKindForName(b->kernel->once ? "minsize" : "optsize", 7);
         LLVMAddAttributeAtIndex(b->function, LLVMAttributeFunctionIndex,
                                 LLVMCreateEnumAttribute(b->context, small, 0));
@@ -222,6 +225,11 @@ static LLVMValueRef *new_values(Arena *arena, int count)
     return arena_alloc(arena, ((size_t)count + 1) * sizeof(LLVMValueRef));
 }
 
+const char *llvm_kernel_name(Arena *arena, const Kernel *kernel)
+{
+    return arena_printf(arena, "kernel.%s", kernel->name);
+}
+
 LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target *target, const Kernel *kernel)
 {
     KernelBuilder b = {.arena = arena,
@@ -236,9 +244,7 @@ LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target 
                        .natural = arena_alloc(arena, (size_t)kernel->temp.count + 1),
                        .let = arena_alloc(arena, ((size_t)kernel->temp.count + 1) * sizeof(Expr *)),
                        .axis = new_values(arena, kernel->axes)};
-    /* A dot keeps it apart from every name of C. */
-    b.function =
-        LLVMAddFunction(module, arena_printf(arena, "kernel.%s", kernel->name), llvm_kernel_type(b.context));
+    b.function = LLVMAddFunction(module, llvm_kernel_name(arena, kernel), llvm_kernel_type(b.context));
     LLVMSetLinkage(b.function, LLVMInternalLinkage);
     LLVMSetUnnamedAddress(b.function, LLVMGlobalUnnamedAddr); /* equal ones may be one */
     add_attributes(&b);

@@ -38,6 +38,12 @@ typedef struct KernelBuilder {
 LLVMValueRef llvm_build_kernel(Arena *arena, LLVMModuleRef module, const Target *target,
                                const Kernel *kernel);
 
+/* Of the function; a dot keeps it apart from every name of C. */
+const char *llvm_kernel_name(Arena *arena, const Kernel *kernel);
+
+/* Whether parts of it that are in other kernels, too, may become functions: it had better be small than fast. */
+bool llvm_kernel_shares_parts(const Kernel *kernel);
+
 /* void(ptr buffers, ptr arguments, i64 begin, i64 end) */
 LLVMTypeRef llvm_kernel_type(LLVMContextRef context);
 

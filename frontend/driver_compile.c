@@ -2,6 +2,7 @@
 #include "descriptor.h"
 #include "dot.h"
 #include "driver.h"
+#include "driver_measure.h"
 #include "driver_tune_file.h"
 #include "frontend.h"
 #include "read_source.h"
@@ -99,12 +100,14 @@ BackendOptions driver_backend_options(Driver *driver, const char *output)
     const Options *options = driver->options;
     return (BackendOptions){
         .level = options->level,
+        .threads = options->jobs ? options->jobs : measure_cpus(),
         .verify = options->verify,
         .output = output,
         .compiler = options->cc,
         .link_flags = *NETC_SANITIZE ? sanitize : NULL,
         .show_commands = options->verbose,
         .pack = netc_pack,
+        .time = options->time_passes,
         .diag = &driver->diag,
     };
 }

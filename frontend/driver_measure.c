@@ -77,6 +77,8 @@ void measure_stop(Measure *m)
 double measure_clock(void) { return seconds_now(); }
 unsigned measure_phases(const Measure *m) { return m->phases; }
 int64_t measure_batch(const Measure *m) { return m->batch; }
+int measure_cpus(void) { return pool_online_cpus(); }
+
 int measure_threads(const Measure *m) { return pool_threads(m->machine.pool); }
 
 void measure_set_items(Measure *m, int kernel, int64_t outer, int64_t count, int power, int64_t divisor)

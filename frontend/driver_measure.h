@@ -22,6 +22,7 @@ void measure_stop(Measure *measure);
 double measure_clock(void);                      /* seconds; only goes forward */
 unsigned measure_phases(const Measure *measure); /* those that there are */
 int64_t measure_batch(const Measure *measure);
+int measure_cpus(void); /* those that this process may run on */
 int measure_threads(const Measure *measure);
 
 /* The kernel that the engine runs now has so many items: outer · ceil(count · batch^power / divisor). */

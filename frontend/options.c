@@ -168,6 +168,8 @@ static bool apply_option(Parser *parser, OptionKind kind, const char *value)
         break;
     case OPTION_THREADS:
         return parse_count(parser, "--threads", value, 1, 1024, &options->threads);
+    case OPTION_JOBS:
+        return parse_count(parser, "--jobs", value, 1, 1024, &options->jobs);
     case OPTION_TUNE:
         options->tune = value;
         break;

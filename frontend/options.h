@@ -62,6 +62,7 @@ typedef struct Options {
     LIST(const char *) define; /* "name=value" */
     const char *cpu;           /* NULL: native */
     int threads;               /* 0: not given */
+    int jobs;                  /* 0: not given */
     const char *tune;          /* the tune file to read, "none": none; NULL: that beside the input */
     int batch, seconds;        /* of `tune`; 0: not given */
     unsigned phases;           /* of `tune`: a set of bits by MeasurePhase */

@@ -3,12 +3,25 @@
 #include <assert.h>
 #include <string.h>
 
+/* What one rewriting has made of expressions, by id. The next one uses it again, as most are of few expressions among
+   many. */
+typedef struct Memo {
+    struct Memo *next;
+    struct {
+        Expr *made;
+        int64_t round; /* in which it was made */
+    } *at;
+    int size;
+    int64_t round;
+} Memo;
+
 struct Exprs {
     Arena *arena;
     Expr **table; /* open addressing; a power of two */
     int table_size;
     int count;
     LIST(Size) extent; /* of axes; count < 0: unknown */
+    Memo *memo;        /* those not in use: there are as many as rewritings within rewritings */
 };
 
 Exprs *exprs_new(Arena *arena)
@@ -114,6 +127,7 @@ static Expr *intern(Exprs *pool, Expr key)
 Exprs *exprs_copy(const Exprs *pool, Expr ***copies)
 {
     Exprs *copy = arena_copy(pool->arena, pool, sizeof *pool);
+    copy->memo = NULL;
     Expr **of = arena_alloc(pool->arena, ((size_t)pool->count + 1) * sizeof *of);
     for (int i = 0; i < pool->table_size; i++)
         if (pool->table[i])
@@ -468,31 +482,46 @@ Expr *expr_copy_with(Exprs *pool, const Expr *e, Expr *const *arg)
     return intern(pool, copy);
 }
 
-/* Bottom-up rewriting with a memo, so that a shared part is rewritten once. */
-typedef struct Memo {
-    Expr **at;
-    int size;
-} Memo;
+static Memo *memo_take(Exprs *pool, int size)
+{
+    Memo *memo = pool->memo ? pool->memo : arena_alloc(pool->arena, sizeof *memo);
+    pool->memo = memo->next;
+    memo->round++;
+    if (memo->size < size) {
+        memo->size = 2 * size;
+        memo->at = arena_alloc(pool->arena, (size_t)memo->size * sizeof *memo->at);
+    }
+    return memo;
+}
 
+static void memo_give_back(Exprs *pool, Memo *memo)
+{
+    memo->next = pool->memo;
+    pool->memo = memo;
+}
+
+/* Bottom-up rewriting with a memo, so that a shared part is rewritten once. */
 static Expr *rewrite(Exprs *pool, Expr *e, Memo *memo, ExprLeaf *leaf, void *context)
 {
-    if (e->id < memo->size && memo->at[e->id])
-        return memo->at[e->id];
+    if (memo->at[e->id].round == memo->round)
+        return memo->at[e->id].made;
     Expr *arg[3] = {0};
     for (int i = 0; i < e->count; i++)
         arg[i] = e->arg[i] ? rewrite(pool, e->arg[i], memo, leaf, context) : NULL;
     Expr *made = memcmp(arg, e->arg, sizeof arg) ? expr_rebuild(pool, e, arg) : e;
     if (made->kind == e->kind) /* else simplified to a part, which has been rewritten already */
         made = leaf(pool, made, context);
-    if (e->id < memo->size)
-        memo->at[e->id] = made;
+    memo->at[e->id].made = made;
+    memo->at[e->id].round = memo->round;
     return made;
 }
 
 Expr *expr_rewrite(Exprs *pool, Expr *e, ExprLeaf *leaf, void *context)
 {
-    Memo memo = {arena_alloc(pool->arena, (size_t)(e->id + 1) * sizeof(Expr *)), e->id + 1};
-    return rewrite(pool, e, &memo, leaf, context);
+    Memo *memo = memo_take(pool, e->id + 1);
+    Expr *made = rewrite(pool, e, memo, leaf, context);
+    memo_give_back(pool, memo);
+    return made;
 }
 
 typedef struct Substitution {

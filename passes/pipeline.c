@@ -1,8 +1,8 @@
+#include "clock.h"
 #include "form.h"
 #include "tune.h"
 
 #include <string.h>
-#include <time.h>
 
 const PassInfo pass_list[] = {
 #define PASS(letter, name, level, function, help) {letter, name, help, level, function},
@@ -17,13 +17,6 @@ const PassInfo *pass_find(const char *name)
         if (!strcmp(pass_list[i].name, name))
             return &pass_list[i];
     return NULL;
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void print_places(Text *text, const Compilation *c, int phase)
@@ -93,10 +86,10 @@ bool pipeline_run(Model *model, Diagnostics *diag, const PipelineOptions *option
     double total = 0;
     for (int i = 0; i < pass_count; i++) {
         const PassInfo *pass = &pass_list[i];
-        double start = seconds();
+        double start = clock_seconds();
         if (!pass->run(&c))
             return false;
-        double took = seconds() - start;
+        double took = clock_seconds() - start;
         total += took;
         if (options->time)
             fprintf(options->dump_to, "%-12s %9.3f ms\n", pass->name, 1e3 * took);

@@ -3,7 +3,7 @@
 #include "compile_c.h"
 #include "interp.h"
 #include "kernel_cases.h"
-#include "llvm_module.h"
+#include "llvm_program.h"
 
 #include <math.h>
 
@@ -155,12 +155,12 @@ START_TEST(llvms_code_computes_the_interpreters_bits)
 {
     if (!can)
         return;
-    LlvmModule *module = llvm_module_new(
+    LlvmProgram *program = llvm_program_new(
         kernels, CASE_COUNT, (LlvmOptions){.target = target, .level = _i, .verify = true, .diag = &diag});
-    ck_assert_ptr_nonnull(module);
+    ck_assert_ptr_nonnull(program);
     Text object = {0};
-    ck_assert(llvm_module_optimize(module) && llvm_module_object(module, &object));
-    llvm_module_free(module);
+    ck_assert(llvm_program_make(program, llvm_module_object, &object));
+    llvm_program_free(program);
     write_file("kernels.o", object.at, object.length);
     text_free(&object);
     run_cases("kernels.o", "-O1", arena_printf(arena, "LLVM -O%d", _i));

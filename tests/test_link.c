@@ -1,7 +1,7 @@
 /* From an object to a program that runs, and every way in which that can fail. The runtime's place is taken by a C
    source, which the compiler that links compiles as it goes. */
 #include "link.h"
-#include "llvm_module.h"
+#include "llvm_program.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -31,7 +31,8 @@ static const char runtime[] =
 static char folder[] = "/tmp/netc-link-XXXXXX";
 static char source[100], program[100], said[2000];
 static Arena *arena;
-static Text object;
+static LlvmProgram *compiled;
+static LlvmObjects objects; /* two: the kernel is not in the one that has main */
 static FILE *messages;
 static Diagnostics diag;
 static BackendOptions options;
@@ -43,7 +44,7 @@ static void write_file(const char *path, const char *text)
 }
 
 /* One kernel: x[0] = x[0] + x[0]. */
-static void make_object(void)
+static void make_objects(void)
 {
     Exprs *pool = exprs_new(arena);
     Kernel kernel = {.name = "main", .pool = pool, .arguments = 1, .item_axis = -1}, *kernels[] = {&kernel};
@@ -51,19 +52,18 @@ static void make_object(void)
     list_add(arena, &kernel.buffer, ((KernelBuffer){DTYPE_F32, true, true, false}));
     Stmt store = {.kind = STMT_STORE, .at = at, .value = expr_apply(pool, SCALAR_ADD, x, x, NULL)};
     kernel.body = &store;
-    LlvmModule *module = llvm_module_new(
+    compiled = llvm_program_new(
         kernels, 1, (LlvmOptions){.target = target_native(), .level = 2, .verify = true, .diag = &diag});
-    ck_assert_ptr_nonnull(module);
+    ck_assert_ptr_nonnull(compiled);
     static const char descriptor[] = "a \"descriptor\" with\n2 lines";
-    llvm_module_add_main(module, descriptor, sizeof descriptor - 1);
-    ck_assert(llvm_module_optimize(module) && llvm_module_object(module, &object));
-    llvm_module_free(module);
+    llvm_module_add_main(llvm_program_frame(compiled), descriptor, sizeof descriptor - 1);
+    ck_assert(llvm_program_objects(compiled, 1, &objects));
+    ck_assert_int_eq(objects.count, 2);
 }
 
 static void setup(void)
 {
     arena = arena_new();
-    object = (Text){NULL, 0, 0};
     strcpy(folder + sizeof folder - 7, "XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(source, sizeof source, "%s/runtime.c", folder);
@@ -72,7 +72,7 @@ static void setup(void)
     messages = tmpfile();
     diag = (Diagnostics){.out = messages};
     options = (BackendOptions){.level = 2, .output = program, .library = source, .diag = &diag};
-    make_object();
+    make_objects();
 }
 
 static int files_in_folder(void)
@@ -91,7 +91,7 @@ static void teardown(void)
     unlink(program);
     ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left */
     fclose(messages);
-    text_free(&object);
+    llvm_program_free(compiled);
     arena_free(arena);
 }
 
@@ -102,11 +102,11 @@ static const char *said_so_far(void)
     return said;
 }
 
-static int link_object(void) { return link_program(&options, target_native(), object.at, object.length); }
+static int link_objects(void) { return link_program(&options, target_native(), objects.at, objects.count); }
 
 START_TEST(a_program_runs)
 {
-    ck_assert_int_eq(link_object(), STATUS_OK);
+    ck_assert_int_eq(link_objects(), STATUS_OK);
     ck_assert_str_eq(said_so_far(), "");
     char command[200], output[200];
     snprintf(command, sizeof command, "%s one", program);
@@ -121,7 +121,7 @@ START_TEST(the_command_is_shown)
 {
     options.show_commands = true;
     options.link_flags = (const char *const[]){"-g", "-O1", NULL};
-    ck_assert_int_eq(link_object(), STATUS_OK);
+    ck_assert_int_eq(link_objects(), STATUS_OK);
     const char *shown = said_so_far();
     ck_assert_msg(strstr(shown, "cc -pie ") == shown && strstr(shown, " -g -O1 -o ") &&
                       strstr(shown, " -lpng -lz -lm "),
@@ -132,7 +132,7 @@ END_TEST
 START_TEST(a_missing_compiler)
 {
     options.compiler = "no-such-compiler";
-    ck_assert_int_eq(link_object(), STATUS_MISSING);
+    ck_assert_int_eq(link_objects(), STATUS_MISSING);
     ck_assert_str_eq(
         said_so_far(),
         "netc: error: cannot start the C compiler 'no-such-compiler' to link: No such file or directory\n"
@@ -144,7 +144,7 @@ END_TEST
 START_TEST(a_compiler_that_fails)
 {
     options.compiler = "false";
-    ck_assert_int_eq(link_object(), STATUS_MISSING);
+    ck_assert_int_eq(link_objects(), STATUS_MISSING);
     char want[400];
     snprintf(want, sizeof want,
              "netc: error: 'false' failed with status 1 while linking %s\n"
@@ -158,7 +158,7 @@ END_TEST
 START_TEST(a_folder_that_is_not_there)
 {
     options.output = "/no/such/folder/program";
-    ck_assert_int_eq(link_object(), STATUS_INPUT);
+    ck_assert_int_eq(link_objects(), STATUS_INPUT);
     ck_assert_str_eq(said_so_far(),
                      "netc: error: cannot write /no/such/folder/program: No such file or directory\n");
 }
@@ -168,7 +168,7 @@ END_TEST
 START_TEST(a_missing_runtime)
 {
     options.library = NULL;
-    ck_assert_int_eq(link_object(), STATUS_MISSING);
+    ck_assert_int_eq(link_objects(), STATUS_MISSING);
     ck_assert_str_eq(said_so_far(), "netc: error: libnetrt.a is neither beside netc nor in ../lib/netc\n");
     ck_assert_int_eq(files_in_folder(), 1);
 }
@@ -189,7 +189,7 @@ START_TEST(an_interrupt_leaves_no_file)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         signal(SIGINT, SIG_DFL);
-        _exit(link_object());
+        _exit(link_objects());
     }
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -201,7 +201,7 @@ END_TEST
 START_TEST(a_compiler_that_crashes)
 {
     write_script("#!/bin/sh\nkill -KILL $$\n");
-    ck_assert_int_eq(link_object(), STATUS_MISSING);
+    ck_assert_int_eq(link_objects(), STATUS_MISSING);
     ck_assert_ptr_nonnull(strstr(said_so_far(), "was ended by signal 9 while linking"));
 }
 END_TEST

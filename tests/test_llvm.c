@@ -106,7 +106,7 @@ static void run_kernel(int level, void *const *buffers, int64_t batch_size, int6
     LlvmOptions options = {.target = target_native(), .level = level, .verify = true, .diag = &diag};
     const char *fault = kernel_fault(kernel);
     ck_assert_msg(!fault, "%s", fault);
-    LlvmJit *jit = llvm_jit_new(&kernel, 1, options);
+    LlvmJit *jit = llvm_jit_new(&kernel, 1, options, 1);
     ck_assert_ptr_nonnull(jit);
     llvm_jit_function(jit, 0)(buffers, &batch_size, begin, end);
     llvm_jit_free(jit);

@@ -106,7 +106,7 @@ START_TEST(as_exact_as_the_instruction)
     const char *fault = kernel_fault(c->kernel);
     ck_assert_msg(!fault, "%s", fault);
     LlvmOptions options = {.target = plain, .level = _i, .verify = true, .diag = &diag};
-    LlvmJit *jit = llvm_jit_new(&c->kernel, 1, options);
+    LlvmJit *jit = llvm_jit_new(&c->kernel, 1, options, 1);
     ck_assert_ptr_nonnull(jit);
     uint64_t state = 1;
     int would_be_wrong = 0;

@@ -27,7 +27,7 @@ START_TEST(same_bits_as_the_interpreter)
         for (int level = 0; level <= 3 && target_runs_here(&target_list[t]); level++) {
             LlvmJit *jit = llvm_jit_new(
                 &c->kernel, 1,
-                (LlvmOptions){.target = &target_list[t], .level = level, .verify = true, .diag = &diag});
+                (LlvmOptions){.target = &target_list[t], .level = level, .verify = true, .diag = &diag}, 1);
             ck_assert_ptr_nonnull(jit);
             case_fill(c, &got);
             for (int64_t begin = 0, end; begin < c->items; begin = end) {

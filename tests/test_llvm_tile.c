@@ -1,7 +1,7 @@
 /* The shape of kernel that makes fast code: a tile of accumulators as a local of vectors, set by fma in the innermost
    loop. In the assembly of every target they must live in registers, and nothing on the stack. */
 #include "kernel_cases.h"
-#include "llvm_module.h"
+#include "llvm_program.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -89,10 +89,10 @@ START_TEST(accumulators_live_in_registers)
     ck_assert_msg(!fault, "%s", fault);
     for (int level = 1; level <= 3; level++) {
         Text assembly = {NULL, 0, 0};
-        LlvmModule *m = llvm_module_new(
+        LlvmProgram *p = llvm_program_new(
             &c->kernel, 1,
             (LlvmOptions){.target = target_find(t->target), .level = level, .verify = true, .diag = &diag});
-        ck_assert(m && llvm_module_optimize(m) && llvm_module_assembly(m, &assembly));
+        ck_assert(p && llvm_program_make(p, llvm_module_assembly, &assembly));
         const char *loop = between(arena, text_string(&assembly), t->fma);
         int fmas = occurrences(text_string(&assembly), t->fma), spills = occurrences(loop, t->stack);
         int registers = t->rows * t->columns * t->lanes / target_find(t->target)->vector_lanes;
@@ -100,7 +100,7 @@ START_TEST(accumulators_live_in_registers)
                       "%s %dx%d -O%d: %d fmas, %d uses of the stack\n%s", t->target, t->rows,
                       t->columns * t->lanes, level, fmas, spills, text_string(&assembly));
         text_free(&assembly);
-        llvm_module_free(m);
+        llvm_program_free(p);
     }
     arena_free(arena);
 }
@@ -113,10 +113,9 @@ START_TEST(ir_has_the_names_of_the_kernel)
     Diagnostics diag = {.out = stderr};
     KernelCase *c = make_tile(arena, &tiles[0]);
     LlvmOptions options = {.target = target_find("x86-64-v3"), .level = 2, .names = true, .diag = &diag};
-    LlvmModule *m = llvm_module_new(&c->kernel, 1, options);
+    LlvmProgram *p = llvm_program_new(&c->kernel, 1, options);
     Text text = {NULL, 0, 0};
-    ck_assert(m && llvm_module_optimize(m));
-    llvm_module_print(m, &text);
+    ck_assert(p && llvm_program_make(p, llvm_module_print, &text));
     static const char *const words[] = {"@kernel.tile(",
                                         "%i0 = phi i64",
                                         "%i1 = phi i64",
@@ -128,7 +127,7 @@ START_TEST(ir_has_the_names_of_the_kernel)
         ck_assert_msg(strstr(text_string(&text), words[i]) != NULL, "no '%s' in\n%s", words[i],
                       text_string(&text));
     text_free(&text);
-    llvm_module_free(m);
+    llvm_program_free(p);
     arena_free(arena);
 }
 END_TEST

@@ -43,6 +43,7 @@ START_TEST(defaults)
     ck_assert_str_eq(options.backend->name, "exe");
     ck_assert_str_eq(options.engine->name, "llvm");
     ck_assert_int_eq(options.level, 2);
+    ck_assert_int_eq(options.jobs, 0); /* all cores */
     ck_assert_str_eq(options.input, "a.net");
     ck_assert_ptr_null(options.cc); /* the target's */
     ck_assert_uint_eq(options.phases, 7);
@@ -61,10 +62,11 @@ START_TEST(values_may_be_joined_or_apart_and_options_anywhere)
     ck_assert_str_eq(options.output, "b.c");
     ck_assert_int_eq(options.level, 3);
     ck_assert_str_eq(options.cpu, "x86-64-v3");
-    ck_assert(parse("netc - -o - -O 0 --emit llvm"));
+    ck_assert(parse("netc - -o - -O 0 --emit llvm -j3"));
     ck_assert_str_eq(options.input, "-");
     ck_assert_str_eq(options.output, "-");
     ck_assert_int_eq(options.level, 0);
+    ck_assert_int_eq(options.jobs, 3);
     ck_assert(parse("netc -- -o"));
     ck_assert_str_eq(options.input, "-o");
 }
@@ -111,6 +113,7 @@ static const struct {
     {"netc a.net -O4", "netc: -O wants a number from 0 to 3, not '4'\n"},
     {"netc a.net -Ofast", "netc: -O wants a number from 0 to 3, not 'fast'\n"},
     {"netc a.net --threads 0", "netc: --threads wants a number from 1 to 1024, not '0'\n"},
+    {"netc a.net -j 0", "netc: --jobs wants a number from 1 to 1024, not '0'\n"},
     {"netc a.net --batch 3", "netc: --batch, --phase and --seconds are for netc tune\n"},
     {"netc tune --seconds soon a.net", "netc: --seconds wants a number from 1 to 1048576, not 'soon'\n"},
     {"netc tune --phase stop a.net",
