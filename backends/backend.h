@@ -19,7 +19,7 @@ typedef struct BackendOptions {
     bool show_commands;            /* -v: the command that links, on diag->out */
     /* The form of a descriptor that object files for this machine have, to be freed; NULL: text, as everywhere else. */
     char *(*pack)(const char *descriptor, size_t *bytes);
-    bool time;                     /* print how long each step took, on diag->out */
+    bool time; /* print how long each step took, on diag->out */
     Diagnostics *diag;
 } BackendOptions;
 

@@ -32,7 +32,7 @@ typedef struct Schedule {
 } Schedule;
 
 enum {
-    MOST_BLOCK = 1 << 14, /* elements of a block that waits, or is staged: they are on the stack */
+    MOST_BLOCK = 1 << 15, /* elements of a block that waits, or is staged: they are on the stack */
     STAGE_GAP = 16        /* between the staged rows of two tiles: they are not in the same sets of a cache */
 };
 

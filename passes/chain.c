@@ -321,7 +321,7 @@ static bool may_overtake(const Compilation *c, int from, int to)
 static void overtake(Compilation *c, int from, int to)
 {
     Compute *moved = c->compute.at[from];
-    memmove(&c->compute.at[to + 2], &c->compute.at[to + 1], sizeof moved * (size_t)(from - to - 1));
+    memmove(&c->compute.at[to + 2], &c->compute.at[to + 1], sizeof(Compute *) * (size_t)(from - to - 1));
     c->compute.at[to + 1] = moved;
 }
 

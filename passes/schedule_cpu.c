@@ -128,6 +128,7 @@ static bool block_contraction(const Compilation *p, const Compute *c, Schedule *
 /* ---- strips ------------------------------------------------------------------------------------------------ */
 
 enum {
+    MANY_TILES = 12,
     FEW_TILES = 4, /* fewer tiles of rows than this do not pay for a copy of what they share */
     NEAR_STRIDE =
         512, /* bytes; rows of vectors further apart fall into few sets of a cache, and many pages */
@@ -233,9 +234,9 @@ static int64_t chunk_of(const Compilation *p, const Compute *c, const Schedule *
 {
     if (most >= m->tiles && axis_is_const(c, m->row))
         return 0;
-    if (m->any_batch)
-        return FEW_TILES;
     int64_t rows = s->tile[m->row], panels = tiles_of(p, c, s, s->vector);
+    if (m->any_batch)
+        return panels < FEW_ITEMS ? FEW_TILES : most < MANY_TILES ? most : MANY_TILES;
     int64_t sample = (c->axis.at[m->row].extent.count + rows - 1) / rows;
     int64_t share = sample / ((FEW_ITEMS + panels - 1) / panels);
     if (m->is_prepared && share < most)

@@ -164,7 +164,7 @@ void schedule_product_tile(const Compilation *p, const Compute *c, const TileWis
     int64_t columns = axis_extent(p, c, s->vector), height = row >= 0 ? axis_extent(p, c, row) : 1;
     bool grows = row >= 0 && !axis_is_const(c, row);
     double best = 0;
-    int64_t step = reads_panels(c, s->vector) ? PANEL / s->lanes : 1;
+    int64_t best_rows = 0, step = reads_panels(c, s->vector) ? PANEL / s->lanes : 1;
     for (int64_t vectors = step;
          vectors <= MOST_VECTORS && (vectors == step || (vectors - step) * s->lanes < columns);
          vectors += step) {
@@ -177,9 +177,10 @@ void schedule_product_tile(const Compilation *p, const Compute *c, const TileWis
             if (row >= 0 &&
                 c->axis.at[row].extent.count % rows) /* of one sample, if they grow with the batch */
                 cycles *= UNEVEN;
-            if (best && (wish->tall ? cycles >= best : cycles > best))
+            if (best && (cycles > best || (wish->tall && cycles == best && rows < best_rows)))
                 continue;
             best = cycles;
+            best_rows = rows;
             s->tile[s->vector] = vectors * s->lanes < columns ? vectors * s->lanes : columns;
             if (row >= 0)
                 s->tile[row] = rows;
