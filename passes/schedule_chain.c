@@ -114,7 +114,8 @@ static bool schedule_member(const Compilation *p, const Compute *c, const Link *
         schedule_product_tile(p, c, &(TileWish){.rows = c->rows, .multiple = l->rows}, s);
         if (s->vector < c->rows)
             return false;
-        s->prefetch = r->tree == TREE_CHAIN && schedule_results_are_far(c, row_axis(c));
+        s->prefetch =
+            c->phase == PHASE_STEP && r->tree == TREE_CHAIN && schedule_results_are_far(c, row_axis(c));
     } else if (c->outputs > c->rows) {
         schedule_vectors(p, c, s, !r && schedule_is_long(c) ? 1 : 2);
         if (!r)

@@ -47,6 +47,15 @@ static bool is_stack(const Compute *c, int axis)
     return expr_visit(c->pool, c->reduce->arg[0], stack_visitor, &axis);
 }
 
+/* A short product that is added to a parameter: its items should be runs of memory, for the core that has changed some of it has
+   it in its caches, and fetches on along its rows. */
+static bool updates_rows(const Compilation *p, const Compute *c, const Schedule *s)
+{
+    const Reduction *r = c->reduce->reduction;
+    return compute_updates(c) && r->axes == 1 && s->vector >= 0 &&
+           4 * axis_extent(p, c, r->axis[0]) * axis_extent(p, c, s->vector) < p->target->l2_bytes / 2;
+}
+
 /* Column panels outside rows, so that a panel of the vector operand stays in a near cache; but what grows with the batch
    goes first if it is not the rows, or if there are few panels. */
 static void order_contraction(const Compilation *p, const Compute *c, Schedule *s)
@@ -54,7 +63,7 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
     int growing = -1;
     for (int a = 0; a < c->outputs; a++)
         growing = !axis_is_const(c, a) ? a : growing;
-    if (s->vector >= 0)
+    if (s->vector >= 0 && !updates_rows(p, c, s))
         move_first(s, s->vector);
     if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
         move_first(s, growing);
