@@ -102,11 +102,13 @@ static int use_of(const Compute *c, int id)
     return -1;
 }
 
-/* Elements of a row; 0: the buffer must be one, for others use it, it is read before it is written, or it is too large. */
+/* Elements of a row; 0: the buffer must be one, for others use it, it is read before it is written, or it is too large; or its
+   elements are small, of which no backend has arrays. */
 static int64_t own_array(const Joint *j, int id)
 {
     const Compilation *c = j->c;
-    Scan s = {.suits = c->program->buffer.at[id].kind == BUFFER_TRANSIENT};
+    const Buffer *buffer = &c->program->buffer.at[id];
+    Scan s = {.suits = buffer->kind == BUFFER_TRANSIENT && dtype_info[buffer->type.dtype].bytes >= 4};
     for (int q = 0; q < PHASE_COUNT; q++)
         for (int r = 0; r < c->program->phase[q].result.count; r++)
             s.suits &= c->program->phase[q].result.at[r].buffer != id;

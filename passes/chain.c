@@ -98,7 +98,6 @@ typedef struct Access {
     Chain *chain;
     const View *view;
     bool local; /* so far all stay within the row */
-    bool shares;
 } Access;
 
 static Share *share_of(const Chain *chain, int buffer)
@@ -155,7 +154,6 @@ static void check_access(Access *a, int buffer, Expr *at)
         return;
     if (!share->elements)
         share->elements = elements_of(a->view, at);
-    a->shares = true;
     a->local = share->elements && stays_in_row(a->chain, a->view, at, share->elements, &offset) &&
                (!share->offset || !strcmp(share->offset, offset));
     if (a->local)
@@ -171,16 +169,15 @@ static Visit load_visitor(Expr *e, void *context)
 }
 
 /* Whether all that the compute does to buffers that the chain writes stays within a row. */
-static bool goes_by_rows(Chain *chain, const View *v, bool *shares)
+static bool goes_by_rows(Chain *chain, const View *v)
 {
-    Access access = {chain, v, true, false};
+    Access access = {chain, v, true};
     for (int i = 0; i < v->copy->store.count && access.local; i++) {
         const ComputeStore *s = &v->copy->store.at[i];
         check_access(&access, s->buffer, s->at);
         if (access.local)
             expr_visit(v->copy->pool, s->value, load_visitor, &access);
     }
-    *shares = access.shares;
     return access.local;
 }
 
@@ -280,9 +277,9 @@ static bool join(Chain *chain, Compute *c, bool before)
     memmove(&longer.view[place + 1], &longer.view[place], sizeof view * (size_t)(longer.members - place));
     longer.view[place] = view;
     longer.members++;
-    bool related = false, shares;
+    bool related = false;
     for (int i = 0; i < longer.members; i++) {
-        if (!goes_by_rows(&longer, &longer.view[i], &shares))
+        if (!goes_by_rows(&longer, &longer.view[i]))
             return false;
         related |= i != place && depends(longer.view[i].compute, view.compute);
     }

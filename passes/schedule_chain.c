@@ -3,9 +3,10 @@
 
 enum {
     MOST_ROWS = 16,
-    FEW_ITEMS = 8,  /* enough for the threads */
-    NEAR_SHARE = 2, /* an item's rows may take this part of the first cache, */
-    FAR_SHARE = 4   /* and if there is a product among them, of the second one */
+    FEW_ITEMS = 8,       /* enough for the threads */
+    NEAR_SHARE = 2,      /* an item's rows may take this part of the first cache, */
+    FAR_SHARE = 4,       /* and if there is a product among them, of the second one; */
+    MOST_BYTES = 1 << 18 /* what only they need is on the stack */
 };
 
 typedef struct Link { /* the computes [first, end) of a chain */
@@ -88,7 +89,7 @@ static bool choose_rows(const Compilation *p, Link *l)
     l->rows = l->products ? product_rows(p, l) : 0;
     if (!l->rows)
         l->rows = even_rows(p, l, most);
-    return l->rows * bytes <= far;
+    return l->rows * bytes <= (far < MOST_BYTES ? far : MOST_BYTES);
 }
 
 /* ---- members --------------------------------------------------------------------------------------------- */
