@@ -198,7 +198,9 @@ static void place_node(Fuser *f, Node *n)
         in_memory(f, n, "it is a loop's");
         break;
     case OP_CLASS_VIEW: /* costs nothing, but for the depth of the expression */
-        if (f->nodes[f->home[n->id].root->id] >= MOST_NODES)
+        if (n->op == OP_CONCAT && f->home[n->id].several)
+            in_memory(f, n, "concat has users in several kernels");
+        else if (f->nodes[f->home[n->id].root->id] >= MOST_NODES)
             in_memory(f, n,
                       arena_printf(f->c->arena, "%s not fused into %s: that kernel is full",
                                    op_info[n->op].name, label(f->home[n->id].root)));

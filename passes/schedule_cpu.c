@@ -473,6 +473,7 @@ static Schedule schedule(const Compilation *p, const Compute *c, bool predicts)
         schedule_vectors(p, c, &s, 2);
         widen_to_all(c, &s);
         divide_evenly(c, &s);
+        schedule_chosen_sum(p, c, &s);
     }
     choose_items(p, c, &s);
     return s;

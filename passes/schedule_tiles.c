@@ -215,3 +215,14 @@ void schedule_choices(const Compute *c, Schedule *s)
             s->tile[a] = period[a];
     move_single_tiles_inside(c, s);
 }
+
+enum { CHOSEN_ROWS = 4, CHOSEN_VECTORS = 4 };
+
+void schedule_chosen_sum(const Compilation *p, const Compute *c, Schedule *s)
+{
+    int row = s->vector < 0 ? -1 : row_axis(p, c, s);
+    if (row < 0 || c->axis.at[row].extent.count < CHOSEN_ROWS)
+        return;
+    schedule_vectors(p, c, s, CHOSEN_VECTORS);
+    s->tile[row] = CHOSEN_ROWS;
+}

@@ -36,6 +36,9 @@ typedef struct TileWish {
    covers the output in the fewest cycles. */
 void schedule_product_tile(const Compilation *p, const Compute *c, const TileWish *wish, Schedule *s);
 
+/* A tile for a sum that reads the same along another axis, and only adds what an index chooses there: a gather's gradient. */
+void schedule_chosen_sum(const Compilation *p, const Compute *c, Schedule *s);
+
 /* The chain's first axis runs over the samples, or a shard of them. */
 bool schedule_runs_over_samples(const Compute *c);
 
