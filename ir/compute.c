@@ -222,6 +222,23 @@ static Visit choice_visitor(Expr *e, void *context)
     return VISIT_DEEPER;
 }
 
+bool compute_is_shard(const Compute *compute, int axis)
+{
+    const Expr *length = compute->axis.at[axis].dynamic;
+    for (int a = 0; length && a < compute->outputs; a++)
+        if (expr_uses_axis(length, a))
+            return false;
+    return length;
+}
+
+bool compute_bounds_terms(const Compute *compute, int axis)
+{
+    for (int a = compute->outputs; a < compute->axis.count; a++)
+        if (compute->axis.at[a].dynamic && expr_uses_axis(compute->axis.at[a].dynamic, axis))
+            return true;
+    return false;
+}
+
 bool compute_updates(const Compute *compute)
 {
     for (int i = 0; i < compute->store.count; i++)

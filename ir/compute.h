@@ -50,6 +50,12 @@ Compute *compute_copy(const Compute *compute);
 /* Buffers that are neither read nor written leave the list; the others move up. */
 void compute_drop_buffers(Compute *compute);
 
+/* Whether the reduced axis runs over a shard: its length depends on the shard's number, but not on what is computed. */
+bool compute_is_shard(const Compute *compute, int axis);
+
+/* Whether the length of a reduced axis depends on the axis: then it is one row at a time. */
+bool compute_bounds_terms(const Compute *compute, int axis);
+
 bool compute_updates(const Compute *compute); /* whether it changes a buffer in place */
 
 /* By output axis: after how many steps along it a choice of a stored value repeats itself, where `axis == constant` or

@@ -57,6 +57,10 @@ void reduction_add(Reduction *reduction, const Expr *index);
 /* How many places of the input a kernel of that many elements covers; saturating, for attributes may be anything. */
 int64_t conv_reach(int64_t kernel, int64_t dilation);
 
+/* Whether a convolution leaves out what it would multiply with rows of zeros: its input is padded above by `low` of them, and of
+   so many rows itself. */
+bool conv_border(const Node *node, int64_t *low, int64_t *rows);
+
 /* The contraction's sum of a·b over axes (expressions of reduce_axis), in that order, by fma; axes[0] is cut into shards
    if it grows with the batch. */
 enum { MAX_SHARDS = 8, SHARD_TERMS = 128 };

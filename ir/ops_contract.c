@@ -118,13 +118,59 @@ static Expr *conv_index(Exprs *pool, const Node *node, int i, Expr *o, Expr *k)
     return expr_add(pool, start, expr_mul(pool, k, expr_int(pool, DTYPE_I64, node->attr[1].at[i])));
 }
 
+/* Of a convolution's products with rows of zeros above and below its image, this share is worth leaving out. */
+enum { LEFT_OUT_SHARE = 4 };
+
+bool conv_border(const Node *node, int64_t *low, int64_t *rows)
+{
+    const Node *x = node->in[0];
+    int64_t kernel = node->in[1]->type.dim[AXIS_H].count, left_out = 0;
+    if (node->op != OP_CONV || x->op != OP_PAD || x->value != 0 || node->attr[0].at[0] != 1 ||
+        node->attr[1].at[0] != 1)
+        return false;
+    *low = x->attr[0].at[AXIS_H];
+    *rows = x->in[0]->type.dim[AXIS_H].count;
+    if (*low >= kernel || x->attr[1].at[AXIS_H] >= kernel)
+        return false;
+    for (int64_t y = 0; y < node->type.dim[AXIS_H].count; y++) {
+        int64_t above = *low - y, below = y + kernel - *low - *rows;
+        left_out += (above > 0 ? above : 0) + (below > 0 ? below : 0);
+    }
+    return left_out * LEFT_OUT_SHARE >= kernel * node->type.dim[AXIS_H].count;
+}
+
+static Expr *select_less(Exprs *pool, Expr *a, Expr *b, Expr *then, Expr *otherwise)
+{
+    return expr_apply(pool, SCALAR_SELECT, expr_less(pool, a, b), then, otherwise);
+}
+
+/* The kernel's row of a term, of those alone that meet the image in output row `y`; it goes first in the reduction. */
+static Expr *rows_of_image(Definer *d, const Node *node, Expr *y, int64_t low, int64_t rows, Reduction *r)
+{
+    Exprs *pool = d->pool;
+    Size kernel = node->in[1]->type.dim[AXIS_H];
+    Expr *zero = expr_int(pool, DTYPE_I64, 0), *all = expr_size(pool, kernel);
+    Expr *border = expr_int(pool, DTYPE_I64, low);
+    Expr *first = select_less(pool, y, border, expr_sub(pool, border, y), zero);
+    Expr *left = expr_sub(pool, expr_int(pool, DTYPE_I64, low + rows), y);
+    Expr *end = select_less(pool, left, all, left, all);
+    Expr *term = expr_axis(pool, d->axis(d, kernel, expr_sub(pool, end, first)));
+    memmove(&r->axis[1], &r->axis[0], sizeof r->axis[0] * (size_t)r->axes++);
+    r->axis[0] = term->index;
+    return expr_add(pool, first, term);
+}
+
 /* y[n, g, o, i, j] = sum(kh, kw, c) x[n, g, c, i·s + kh·d, j·s + kw·d] · w[g, o, c, kh, kw] */
 Expr *define_conv(Definer *d, const Node *node, Expr *const *at)
 {
     const Type *w = &node->in[1]->type;
-    ContractAxes axes = {3, {w->dim[3], w->dim[4], w->dim[2]}, {0}, {0}};
+    int64_t low, rows;
+    bool border = conv_border(node, &low, &rows);
+    ContractAxes axes = {3, {border ? size_of(1) : w->dim[3], w->dim[4], w->dim[2]}, {0}, {0}};
     contract_axes(d, &axes);
     Expr *kh = axes.at[0], *kw = axes.at[1], *c = axes.at[2];
+    if (border)
+        kh = rows_of_image(d, node, at[AXIS_H], low, rows, &axes.reduction);
     Expr *image[] = {at[0], at[1], c, conv_index(d->pool, node, 0, at[AXIS_H], kh),
                      conv_index(d->pool, node, 1, at[AXIS_W], kw)};
     Expr *weight[] = {at[1], at[2], c, kh, kw};

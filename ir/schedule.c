@@ -326,6 +326,9 @@ static const char *blocks_fault(const Compute *c, const Schedule *s)
         int a = s->order[i];
         Size extent = c->axis.at[a].extent;
         bool inner = i >= s->outputs - s->inner;
+        if (inner && compute_bounds_terms(c, a))
+            return fault("schedule of '%s': the terms depend on axis %d, which cannot run inside", c->name,
+                         a);
         bool cut = s->chunk && a == s->chunk_axis;
         if (extent.power && !cut && (inner || s->tile[a] > 1))
             return fault("schedule of '%s': axis %d grows with the batch, so its last rows cannot wait in a "
@@ -352,6 +355,9 @@ static const char *tiles_fault(const Compute *c, const Schedule *s)
         if (tile < 1 || (!extent.power && tile > extent.count && tile > 1))
             return fault("schedule of '%s': axis %d has %lld elements, its tiles %lld", c->name, a,
                          (long long)extent.count, (long long)tile);
+        if (compute_bounds_terms(c, a) && (tile > 1 || a == s->vector))
+            return fault("schedule of '%s': the terms depend on axis %d, and so have no tile of it", c->name,
+                         a);
         elements *= tile < MOST_TILE ? tile : MOST_TILE + 1;
         written *=
             a == s->vector ? tile / s->lanes + __builtin_popcountll((uint64_t)(tile % s->lanes)) : tile;

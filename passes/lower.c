@@ -151,7 +151,7 @@ static void estimate(const Compilation *c, Compute *compute)
     int64_t steps = c->steps[compute->phase][compute->loop];
     for (int a = 0; a < compute->axis.count; a++) {
         double extent = (double)size_at(compute->axis.at[a].extent, c->model->batch);
-        if (compute->axis.at[a].dynamic) /* a shard's share */
+        if (compute_is_shard(compute, a)) /* its share */
             extent /= (double)size_at(compute->axis.at[a - 1].extent, 1);
         *(a < compute->outputs ? &outer : &inner) *= extent;
     }

@@ -87,7 +87,12 @@ static void add_node(Region *r, const Node *node)
         add_place(key, r->place, node);
         return;
     }
+    int64_t low = 0, rows = 0;
     key_add(key, node == r->reducer);
+    if (node->op == OP_CONV && conv_border(node, &low, &rows)) {
+        key_add(key, low);
+        key_add(key, rows);
+    }
     add_attributes(key, node);
     for (int i = 0; i < op_info[node->op].inputs; i++)
         add_node(r, node->in[i]);

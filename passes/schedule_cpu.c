@@ -68,7 +68,8 @@ static void order_contraction(const Compilation *p, const Compute *c, Schedule *
     if (growing >= 0 && (s->vector < 0 || s->tile[growing] == 1 || tiles_of(p, c, s, s->vector) < FEW_PANELS))
         move_first(s, growing);
     for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != growing && a != s->vector && (growing < 0 || !is_stack(c, growing)) && is_stack(c, a))
+        if (a != growing && a != s->vector && !compute_bounds_terms(c, a) &&
+            (growing < 0 || !is_stack(c, growing)) && is_stack(c, a))
             move_first(s, a);
 }
 
@@ -184,7 +185,7 @@ static bool find_product(const Compilation *p, const Compute *c, bool predicts, 
         return false;
     m->chain = r->axis[first];
     const ComputeAxis *chain = &c->axis.at[m->chain];
-    m->terms = chain->dynamic ? SHARD_TERMS : chain->extent.count;
+    m->terms = compute_is_shard(c, m->chain) ? SHARD_TERMS : chain->extent.count;
     m->tiles = tiles_of(p, c, s, m->row);
     m->is_prepared = predicts;
     m->any_batch = predicts && !axis_is_const(c, m->row) &&

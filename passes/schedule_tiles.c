@@ -78,7 +78,7 @@ Schedule schedule_plain(const Compute *c)
 void schedule_vectors(const Compilation *p, const Compute *c, Schedule *s, int most)
 {
     int last = c->outputs - 1;
-    if (last < 0 || !stores_unit(c, last))
+    if (last < 0 || !stores_unit(c, last) || compute_bounds_terms(c, last))
         return;
     int64_t extent = axis_is_const(c, last) ? c->axis.at[last].extent.count : INT64_MAX;
     int lanes = lanes_for(p->target, c->store.at[0].value->dtype, extent);
@@ -124,7 +124,8 @@ static double cover_cycles(int64_t rows_extent, int64_t rows, bool grows, int64_
 static int row_axis(const Compilation *p, const Compute *c, const Schedule *s)
 {
     for (int a = c->outputs - 1; a >= 0; a--)
-        if (a != s->vector && axis_extent(p, c, a) > 1 && rows_share(c, c->reduce->arg[0], s->vector, a))
+        if (a != s->vector && axis_extent(p, c, a) > 1 && !compute_bounds_terms(c, a) &&
+            rows_share(c, c->reduce->arg[0], s->vector, a))
             return a;
     return -1;
 }
@@ -139,7 +140,7 @@ static int first_of_chain(const Compute *c)
 bool schedule_runs_over_samples(const Compute *c)
 {
     int axis = first_of_chain(c);
-    return !axis_is_const(c, axis) || c->axis.at[axis].dynamic;
+    return !axis_is_const(c, axis) || compute_is_shard(c, axis);
 }
 
 static Visit panel_visitor(Expr *e, void *context)
