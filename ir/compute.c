@@ -21,6 +21,14 @@ Expr *compute_find_reduce(const Compute *compute)
     return found;
 }
 
+int compute_find_buffer(const Compute *compute, int id)
+{
+    for (int i = 0; i < compute->buffer.count; i++)
+        if (compute->buffer.at[i].id == id)
+            return i;
+    return -1;
+}
+
 Compute *compute_copy(const Compute *compute)
 {
     Arena *arena = exprs_arena(compute->pool);

@@ -44,6 +44,9 @@ typedef struct Compute {
 void compute_print(Text *text, const Compute *compute);
 const char *compute_fault(const Compute *compute); /* the first broken rule in words, or NULL */
 
+/* Where the buffer of that id stands in compute->buffer; -1: nowhere. */
+int compute_find_buffer(const Compute *compute, int id);
+
 /* With expressions, axes, stores and buffers of its own. */
 Compute *compute_copy(const Compute *compute);
 

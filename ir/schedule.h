@@ -13,9 +13,10 @@ typedef struct Schedule {
     int outputs;
     int64_t tile[MAX_OUTPUT_AXES]; /* of each output axis, ≥ 1; at most its extent */
     int order[MAX_OUTPUT_AXES];    /* the outer loops, outermost first */
-    int items;     /* so many leading outer loops make the kernel's items; of those, only the first may
+    int items; /* so many leading outer loops make the kernel's items; of those, only the first may
                                       grow with the batch */
-    int64_t grain; /* an item makes so many tiles along the last of these loops; 0: one */
+    int64_t
+        grain; /* an item makes so many tiles along the last of these loops, inside all others if it reduces; 0: one */
     int inner; /* so many trailing outer loops run inside the first `blocked` axes of the chain, or of a leaf: their */
     int blocked; /* accumulators wait in memory, and what a step of those axes, or a leaf, reads stays in cache */
     int chunk_axis; /* one of those trailing loops is cut: an item makes `chunk` tiles along this axis; items go along the */

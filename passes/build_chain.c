@@ -75,10 +75,18 @@ typedef struct Scan {
     bool suits;
 } Scan;
 
+static Visit argument_visitor(Expr *e, void *context)
+{
+    (void)context;
+    return e->kind == EXPR_ARGUMENT ? VISIT_STOP : VISIT_DEEPER;
+}
+
+/* Rows follow each other from the buffer's begin on: of a stack, or of what else holds more than them, there is no array. */
 static void check_address(Scan *s, Expr *at)
 {
     int64_t stride;
-    bool known = expr_stride(at, s->compute->rows - 1, &stride) && stride > 0;
+    bool known = expr_stride(at, s->compute->rows - 1, &stride) && stride > 0 &&
+                 expr_visit(s->compute->pool, at, argument_visitor, NULL);
     s->suits &= known && (!s->row || s->row == stride);
     s->row = stride;
 }
@@ -94,14 +102,6 @@ static Visit array_visitor(Expr *e, void *context)
     return s->suits ? VISIT_DEEPER : VISIT_STOP;
 }
 
-static int use_of(const Compute *c, int id)
-{
-    for (int i = 0; i < c->buffer.count; i++)
-        if (c->buffer.at[i].id == id)
-            return i;
-    return -1;
-}
-
 /* Elements of a row; 0: the buffer must be one, for others use it, it is read before it is written, or it is too large; or its
    elements are small, of which no backend has arrays. */
 static int64_t own_array(const Joint *j, int id)
@@ -115,7 +115,7 @@ static int64_t own_array(const Joint *j, int id)
     bool written = false;
     for (int i = 0; i < c->compute.count && s.suits; i++) {
         s.compute = c->compute.at[i];
-        s.buffer = use_of(s.compute, id);
+        s.buffer = compute_find_buffer(s.compute, id);
         if (s.buffer < 0)
             continue;
         const ComputeBuffer *use = &s.compute->buffer.at[s.buffer];

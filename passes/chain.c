@@ -185,19 +185,11 @@ static bool goes_by_rows(Chain *chain, const View *v)
 
 static bool writes(const Compute *c, int buffer)
 {
-    for (int i = 0; i < c->buffer.count; i++)
-        if (c->buffer.at[i].id == buffer && c->buffer.at[i].written)
-            return true;
-    return false;
+    int i = compute_find_buffer(c, buffer);
+    return i >= 0 && c->buffer.at[i].written;
 }
 
-static bool touches(const Compute *c, int buffer)
-{
-    for (int i = 0; i < c->buffer.count; i++)
-        if (c->buffer.at[i].id == buffer)
-            return true;
-    return false;
-}
+static bool touches(const Compute *c, int buffer) { return compute_find_buffer(c, buffer) >= 0; }
 
 /* Whether one writes what the other reads or writes. */
 static bool depends(const Compute *a, const Compute *b)

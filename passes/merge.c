@@ -11,10 +11,8 @@ typedef struct Merger {
 
 static bool touches(const Compute *c, int buffer, bool only_written)
 {
-    for (int i = 0; i < c->buffer.count; i++)
-        if (c->buffer.at[i].id == buffer && (!only_written || c->buffer.at[i].written))
-            return true;
-    return false;
+    int i = compute_find_buffer(c, buffer);
+    return i >= 0 && (!only_written || c->buffer.at[i].written);
 }
 
 static bool same_axes(const Compute *a, const Compute *b)
@@ -106,12 +104,11 @@ static bool reads_what_it_overwrites(Compute *c)
 
 static int buffer_of(Merger *m, Compute *b, const ComputeBuffer *from)
 {
-    int i = 0;
-    while (i < b->buffer.count && b->buffer.at[i].id != from->id)
-        i++;
-    if (i == b->buffer.count)
-        list_add(m->c->arena, &b->buffer, ((ComputeBuffer){.id = from->id, .dtype = from->dtype}));
-    return i;
+    int found = compute_find_buffer(b, from->id);
+    if (found >= 0)
+        return found;
+    list_add(m->c->arena, &b->buffer, ((ComputeBuffer){.id = from->id, .dtype = from->dtype}));
+    return b->buffer.count - 1;
 }
 
 static int argument_of(Merger *m, Compute *b, int64_t value)

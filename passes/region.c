@@ -89,6 +89,7 @@ static void add_node(Region *r, const Node *node)
     }
     int64_t low = 0, rows = 0;
     key_add(key, node == r->reducer);
+    /* its definition looks at its operand, be that loaded */
     if (node->op == OP_CONV && conv_border(node, &low, &rows)) {
         key_add(key, low);
         key_add(key, rows);

@@ -3,7 +3,6 @@
 
 enum {
     MOST_ROWS = 16,
-    FEW_ITEMS = 8,       /* enough for the threads */
     NEAR_SHARE = 2,      /* an item's rows may take this part of the first cache, */
     FAR_SHARE = 4,       /* and if there is a product among them, of the second one; */
     MOST_BYTES = 1 << 18 /* what only they need is on the stack */

@@ -12,10 +12,9 @@ enum {
     ENOUGH_ITEMS = 16, /* beside the samples, for there may be only one */
     TRANSPOSED_ROWS = 4,
     MANY_TRANSPOSED = 1 << 17,
-    NEAR_CACHES = 2,       /* so many times the first cache is still near */
-    MOST_WAITING = 2,      /* so many times the first cache may hold of accumulators that wait */
-    MOST_EVEN_VECTORS = 5, /* in a tile whose vectors divide the axis */
-    FEW_ITEMS = 8          /* enough for the threads where an item should be large */
+    NEAR_CACHES = 2,      /* so many times the first cache is still near */
+    MOST_WAITING = 2,     /* so many times the first cache may hold of accumulators that wait */
+    MOST_EVEN_VECTORS = 5 /* in a tile whose vectors divide the axis */
 };
 
 /* ---- the order of outer loops --------------------------------------------------------------------------- */
@@ -376,10 +375,6 @@ static bool strip_contraction(const Compilation *p, const Compute *c, bool predi
 }
 
 /* ---- transposes -------------------------------------------------------------------------------------------- */
-
-typedef struct Along {
-    int vector, row;
-} Along;
 
 static Visit neighbour_visitor(Expr *e, void *context)
 {

@@ -20,10 +20,6 @@ static int lanes_for(const Target *target, DType dtype, int64_t extent)
     return lanes;
 }
 
-typedef struct Along {
-    int vector, row;
-} Along;
-
 static Visit unit_visitor(Expr *e, void *context)
 {
     const Along *along = context;

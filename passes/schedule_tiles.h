@@ -4,6 +4,12 @@
 
 #include "passes.h"
 
+enum { FEW_ITEMS = 8 }; /* enough for the threads where an item should be large */
+
+typedef struct Along { /* two axes, for visitors */
+    int vector, row;
+} Along;
+
 bool axis_is_const(const Compute *c, int axis);
 
 /* What grows with the batch is taken to be of some length: a program without training has no nominal batch. */

@@ -1,4 +1,4 @@
-/* The rows of commandline.c and of help.c: what a program's commands and options are called, take and do. */
+/* The rows of commandline.c and of said.c: what a program's commands and options are called, take and do. */
 #ifndef NETC_COMMANDLINE_TABLE_H
 #define NETC_COMMANDLINE_TABLE_H
 

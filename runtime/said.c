@@ -14,6 +14,7 @@ static const struct {
 #define COMMAND_HELP(name, command, help) {name, command, help},
     COMMANDLINE_COMMANDS(COMMAND_HELP)};
 enum { COMMANDS = sizeof command_help / sizeof *command_help };
+_Static_assert(SAID_INFO == COMMANDS + 1, "a text for no command, and one for each, come first");
 
 static const struct {
     const char *name, *argument, *help;
